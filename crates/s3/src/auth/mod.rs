@@ -1,0 +1,1 @@
+//! Who sent this request: AWS Signature Version 4.
