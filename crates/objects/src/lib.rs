@@ -1,0 +1,2 @@
+//! What S3 means.
+pub mod records;
