@@ -61,6 +61,12 @@ pub const CHUNK_BYTES_MAX: u64 = PUT_BYTES_MAX;
 
 /// How far a client's clock may be from ours.
 pub const CLOCK_SKEW_SECS: u64 = 15 * 60;
+/// Longest access key id.
+pub const ACCESS_KEY_BYTES_MAX: usize = 128;
+/// Longest region name in a signature's scope.
+pub const REGION_BYTES_MAX: usize = 64;
+/// Derived signing keys that are kept, one for each access key, day and region in use.
+pub const SIGNING_KEYS_MAX: usize = 1024;
 /// Longest validity of a presigned URL.
 pub const PRESIGN_EXPIRY_SECS_MAX: u64 = 7 * 24 * 3600;
 
