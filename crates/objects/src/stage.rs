@@ -1,0 +1,195 @@
+//! Staging: a body becomes bytes in the store that nobody sees, with their digests.
+//!
+//! A small body stays in memory and is committed together with its record; a larger one goes to a blob. What is
+//! staged and not committed is forgotten: when it is dropped, and after a crash by the store.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use holdfast_model::{Checksum, ChecksumAlgorithm, ETag, limits::INLINE_BYTES_MAX};
+use holdfast_store::{BlobWriter, Blobs, SealedBlob, StoreError, Write};
+use md5::{Digest as _, Md5};
+
+use crate::{
+    digest::Running,
+    error::ObjectsError,
+    records::{Content, ContentId, ContentKind, blob_key, blob_record, body_key},
+};
+
+/// What a client said that its body's digests are. All are verified before anything is committed.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedDigests {
+    /// `Content-MD5`.
+    pub md5: Option<[u8; 16]>,
+    /// `x-amz-checksum-*`, as header or trailer.
+    pub checksum: Option<Checksum>,
+}
+
+/// A body that is arriving.
+pub struct Stage {
+    blobs: Arc<dyn Blobs>,
+    fresh: ContentId,
+    small: BytesMut,
+    writer: Option<Box<dyn BlobWriter>>,
+    md5: Md5,
+    checksum: Running,
+    size: u64,
+    size_max: u64,
+}
+
+impl Stage {
+    pub(crate) fn new(blobs: Arc<dyn Blobs>, fresh: u128, algorithm: ChecksumAlgorithm, size_max: u64) -> Self {
+        Self {
+            blobs,
+            fresh: ContentId(fresh),
+            small: BytesMut::new(),
+            writer: None,
+            md5: Md5::new(),
+            checksum: Running::new(algorithm),
+            size: 0,
+            size_max,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`ObjectsError::EntityTooLarge`], or a store error; the stage is useless afterwards.
+    pub async fn append(&mut self, bytes: Bytes) -> Result<(), ObjectsError> {
+        self.size += bytes.len() as u64;
+        if self.size > self.size_max {
+            return Err(ObjectsError::EntityTooLarge { size: self.size, max: self.size_max });
+        }
+        self.md5.update(&bytes);
+        self.checksum.update(&bytes);
+        match &mut self.writer {
+            Some(writer) => writer.append(bytes).await?,
+            None if self.small.len() + bytes.len() <= INLINE_BYTES_MAX => self.small.extend_from_slice(&bytes),
+            None => {
+                let mut writer = self.blobs.stage().await?;
+                if !self.small.is_empty() {
+                    writer.append(self.small.split().freeze()).await?;
+                }
+                writer.append(bytes).await?;
+                self.writer = Some(writer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies the digests, then makes the bytes durable (large bodies) or ready to be committed (small ones).
+    ///
+    /// # Errors
+    /// [`ObjectsError::BadContentMd5`], [`ObjectsError::BadChecksum`], or a store error.
+    pub async fn seal(self, expected: &ExpectedDigests) -> Result<Staged, ObjectsError> {
+        let md5: [u8; 16] = self.md5.finalize().into();
+        let checksum = self.checksum.finish();
+        if expected.md5.is_some_and(|wanted| wanted != md5) {
+            return Err(ObjectsError::BadContentMd5);
+        }
+        if let Some(wanted) = &expected.checksum
+            && *wanted != checksum
+        {
+            return Err(ObjectsError::BadChecksum(wanted.algorithm()));
+        }
+        let bytes = match self.writer {
+            Some(writer) => StagedBytes::Blob(StagedBlob { blobs: self.blobs, sealed: Some(writer.seal().await?) }),
+            None => StagedBytes::Small(self.fresh, self.small.freeze()),
+        };
+        Ok(Staged { size: self.size, md5, checksum, bytes })
+    }
+}
+
+/// A body that has arrived whole and verified, and that nobody sees.
+pub struct Staged {
+    pub(crate) size: u64,
+    pub(crate) md5: [u8; 16],
+    pub(crate) checksum: Checksum,
+    bytes: StagedBytes,
+}
+
+enum StagedBytes {
+    Small(ContentId, Bytes),
+    Blob(StagedBlob),
+}
+
+impl Staged {
+    /// The tag that the body has as an object or part.
+    pub fn etag(&self) -> ETag {
+        ETag::of_md5(self.md5)
+    }
+
+    /// The body's additional checksum.
+    pub const fn checksum(&self) -> &Checksum {
+        &self.checksum
+    }
+
+    /// Bytes of the body.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where a record finds the bytes.
+    pub(crate) fn content(&self) -> Content {
+        match &self.bytes {
+            StagedBytes::Small(_, bytes) if bytes.is_empty() => Content::EMPTY,
+            StagedBytes::Small(id, _) => Content { kind: ContentKind::Inline, id: *id, shared: false },
+            StagedBytes::Blob(blob) => Content { kind: ContentKind::Blob, id: blob.content_id(), shared: false },
+        }
+    }
+
+    /// What must be written together with the record that names the content.
+    pub(crate) fn write(&self) -> Option<Write> {
+        match &self.bytes {
+            StagedBytes::Small(_, bytes) if bytes.is_empty() => None,
+            StagedBytes::Small(id, bytes) => Some(Write::put(body_key(*id), bytes.clone())),
+            StagedBytes::Blob(blob) => Some(Write::put(blob_key(blob.content_id()), blob_record(self.size))),
+        }
+    }
+
+    /// Settles what becomes of the bytes once the transaction that would name them is over.
+    pub(crate) fn settle<T, R>(self, outcome: &Result<Result<T, R>, StoreError>) {
+        let StagedBytes::Blob(mut blob) = self.bytes else { return };
+        match outcome {
+            Ok(Ok(_)) => blob.named(),
+            // It may be named. Only a restart, which reads the records, can tell.
+            Err(error) if !error.is_definite() => blob.forget(),
+            Ok(Err(_)) | Err(_) => drop(blob),
+        }
+    }
+}
+
+/// A sealed blob that is deleted when it is dropped without having been named.
+struct StagedBlob {
+    blobs: Arc<dyn Blobs>,
+    sealed: Option<SealedBlob>,
+}
+
+impl StagedBlob {
+    fn content_id(&self) -> ContentId {
+        ContentId(self.sealed.expect("a staged blob is settled once").id.0)
+    }
+
+    fn named(&mut self) {
+        if let Some(sealed) = self.sealed.take() {
+            self.blobs.named(sealed);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.sealed = None;
+    }
+}
+
+impl Drop for StagedBlob {
+    fn drop(&mut self) {
+        let Some(sealed) = self.sealed.take() else { return };
+        let blobs = Arc::clone(&self.blobs);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = blobs.delete(sealed.id).await {
+                tracing::warn!(blob = %sealed.id, %error, "a staged blob stays until the next start");
+            }
+        });
+    }
+}
