@@ -117,7 +117,7 @@ impl Objects {
                 let written = bucket.state == BucketState::Active;
                 return Commit::Refuse(if written { ObjectsError::BucketNotEmpty } else { ObjectsError::Contended });
             }
-            let garbage = Write::put(garbage_key(now, u128::from(id.0)), GarbageRecord::Bucket(id).encode());
+            let garbage = Write::put(garbage_key(now, 0, u128::from(id.0)), GarbageRecord::Bucket(id).encode());
             Commit::Write(vec![Write::remove(key.clone()), garbage], ())
         });
         decided.await??;

@@ -204,7 +204,7 @@ impl Objects {
             let (_, id) = upload_key_parts(&upload)?;
             let id = crate::records::upload_id_bytes(&id).unwrap_or_default();
             let garbage = GarbageRecord::Parts { bucket, upload: id, kept: KeptParts::default() };
-            writes.push(Write::put(garbage_key(self.clock.now(), u128::from_be_bytes(id)), garbage.encode()));
+            writes.push(Write::put(garbage_key(self.clock.now(), 0, u128::from_be_bytes(id)), garbage.encode()));
             writes.push(Write::remove(RecordKey::new(Family::Upload, upload)));
         }
         if all {

@@ -341,7 +341,7 @@ impl<'a> Meeting<'a> {
         let writes = vec![
             Write::put(manifest_key(complete.object.content.id), complete.manifest.encode()),
             Write::remove(upload_key(place.id, &place.key, complete.upload)),
-            Write::put(garbage_key(now, u128::from_be_bytes(complete.upload)), garbage.encode()),
+            Write::put(garbage_key(now, 0, u128::from_be_bytes(complete.upload)), garbage.encode()),
         ];
         let (mut writes, written) = self.become_current(complete.object.clone(), writes, Before::Disowned);
         writes.push(Write::put(completed_upload_key(place.id, complete.upload), replay(&written, now, [0; 32]).encode()));
@@ -450,11 +450,7 @@ pub(crate) fn disown(content: Content, now: Timestamp, stamp: u64) -> Option<Wri
     match (content.kind, content.shared) {
         (ContentKind::Empty, _) => None,
         (ContentKind::Inline, false) => Some(Write::remove(body_key(content.id))),
-        _ => {
-            // A shared content can become garbage several times; no two times have the same stamp and content.
-            let id = content.id.0 ^ u128::from(stamp);
-            Some(Write::put(garbage_key(now, id), GarbageRecord::Content(content).encode()))
-        }
+        _ => Some(Write::put(garbage_key(now, stamp, content.id.0), GarbageRecord::Content(content).encode())),
     }
 }
 

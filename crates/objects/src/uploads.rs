@@ -95,8 +95,10 @@ impl Objects {
         let upload = upload_id_bytes(upload).ok_or(ObjectsError::NoSuchUpload)?;
         let record = upload_key(place.id, key, upload);
         let garbage = GarbageRecord::Parts { bucket: place.id, upload, kept: KeptParts::default() };
-        let writes =
-            vec![Write::remove(record.clone()), Write::put(garbage_key(self.clock.now(), u128::from_be_bytes(upload)), garbage.encode())];
+        let writes = vec![
+            Write::remove(record.clone()),
+            Write::put(garbage_key(self.clock.now(), 0, u128::from_be_bytes(upload)), garbage.encode()),
+        ];
         let keys = vec![bucket_key(&place.bucket), record];
         let decided = transact(&*self.metadata, keys, move |records| match &records.values[1] {
             Some(_) => Commit::Write(writes.clone(), ()),

@@ -1,4 +1,4 @@
-//! What is to be reclaimed: `(Garbage, time, id)`, oldest first. Written by the transaction that makes it garbage, so that a crash loses none.
+//! What is to be reclaimed: `(Garbage, time, stamp, id)`, oldest first. Written by the transaction that makes it garbage, so that a crash loses none.
 
 use bytes::Bytes;
 use holdfast_model::{PartNumber, Timestamp, limits::PARTS_MAX};
@@ -54,9 +54,10 @@ impl KeptParts {
     }
 }
 
-/// The key of a garbage record. `id` is fresh, or an id that becomes garbage once only.
-pub fn garbage_key(since: Timestamp, id: u128) -> RecordKey {
-    RecordKey::new(Family::Garbage, [&since.millis().to_be_bytes()[..], &id.to_be_bytes()].concat())
+/// The key of a garbage record. A shared content becomes garbage several times, each time under another `stamp`; what becomes garbage
+/// only once may have stamp 0.
+pub fn garbage_key(since: Timestamp, stamp: u64, id: u128) -> RecordKey {
+    RecordKey::new(Family::Garbage, [&since.millis().to_be_bytes()[..], &stamp.to_be_bytes(), &id.to_be_bytes()].concat())
 }
 
 impl GarbageRecord {

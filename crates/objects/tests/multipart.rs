@@ -1,0 +1,117 @@
+//! Completions: what is judged, what survives a refusal, what a replay answers.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use holdfast_model::{Condition, WriteRefusal, limits::PART_BYTES_MIN};
+use holdfast_objects::{ObjectsError, UploadsRequest};
+use support::*;
+
+#[tokio::test]
+async fn a_completion_replayed_answers_again_before_any_condition() {
+    let world = World::new().await;
+    let upload = world.create_upload("k").await;
+    let parts = [world.put_part("k", &upload, 3, body(1, 10)).await.unwrap()];
+    let first = world.complete("k", &upload, &parts, create_only(), &caller("")).await.unwrap();
+    assert!(first.etag.as_str().ends_with("-1"));
+    world.put("k", body(2, 10), always()).await.unwrap();
+    world.clock.advance_secs(24 * 3600);
+    world.objects.forget_replays().await.unwrap();
+    let again = world.complete("k", &upload, &parts, create_only(), &caller("")).await.unwrap();
+    assert_eq!((again.etag, again.generation), (first.etag, first.generation));
+    assert_eq!(world.get("k").await.unwrap(), body(2, 10), "a replay writes nothing");
+    world.clock.advance_secs(48 * 3600);
+    world.objects.forget_replays().await.unwrap();
+    let late = world.complete("k", &upload, &parts, create_only(), &caller("")).await;
+    assert_eq!(late, Err(ObjectsError::NoSuchUpload));
+}
+
+#[tokio::test]
+async fn an_upload_survives_refusals_and_completes_then() {
+    let world = World::new().await;
+    world.put("k", body(1, 10), always()).await.unwrap();
+    let upload = world.create_upload("k").await;
+    let parts = [world.put_part("k", &upload, 1, body(2, 10)).await.unwrap()];
+    let refused = world.complete("k", &upload, &parts, create_only(), &caller("")).await;
+    assert_eq!(refused, Err(WriteRefusal::PreconditionFailed(Condition::IfNoneMatch).into()));
+    let refused = world.complete("k", &upload, &parts, if_match(&tag("x")), &caller("")).await;
+    assert_eq!(refused, Err(WriteRefusal::PreconditionFailed(Condition::IfMatch).into()));
+    world.delete("k").await.unwrap();
+    let refused = world.complete("k", &upload, &parts, if_match(&tag("x")), &caller("")).await;
+    assert_eq!(refused, Err(WriteRefusal::NoSuchKey(Condition::IfMatch).into()));
+    world.complete("k", &upload, &parts, create_only(), &caller("")).await.unwrap();
+    assert_eq!(world.get("k").await.unwrap(), body(2, 10));
+}
+
+#[tokio::test]
+async fn the_list_of_parts_is_checked() {
+    let world = World::new().await;
+    let upload = world.create_upload("k").await;
+    let small = world.put_part("k", &upload, 1, body(1, 10)).await.unwrap();
+    let large = world.put_part("k", &upload, 2, body(2, PART_BYTES_MIN as usize)).await.unwrap();
+    let last = world.put_part("k", &upload, 3, body(3, 10)).await.unwrap();
+    let mut wrong = last.clone();
+    wrong.etag = tag("d41d8cd98f00b204e9800998ecf8427e");
+    let mut missing = last.clone();
+    missing.number = part(4);
+    for (parts, expect) in [
+        (vec![], ObjectsError::NoParts),
+        (vec![last.clone(), large.clone()], ObjectsError::InvalidPartOrder),
+        (vec![large.clone(), large.clone()], ObjectsError::InvalidPartOrder),
+        (vec![large.clone(), wrong], ObjectsError::InvalidPart { part: part(3) }),
+        (vec![large.clone(), missing], ObjectsError::InvalidPart { part: part(4) }),
+        (
+            vec![small.clone(), large.clone()],
+            ObjectsError::PartTooSmall { part: part(1), size: 10, min: PART_BYTES_MIN, etag: small.etag.clone() },
+        ),
+    ] {
+        assert_eq!(world.complete("k", &upload, &parts, always(), &caller("")).await, Err(expect));
+    }
+    world.complete("k", &upload, &[large, last], always(), &caller("")).await.unwrap();
+    let head = world.head("k").await.unwrap();
+    assert_eq!((head.current.size, head.parts), (PART_BYTES_MIN + 10, Some(2)));
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_rename_token_gives_the_first_answer_and_refuses_other_parameters() {
+    let world = World::new().await;
+    world.put("a", body(1, 10), always()).await.unwrap();
+    let first = world.rename("a", "b", create_only(), Some("t"), &caller("")).await.unwrap();
+    let again = world.rename("a", "b", create_only(), Some("t"), &caller("")).await.unwrap();
+    assert_eq!((again.etag, again.generation), (first.etag, first.generation));
+    assert_eq!(world.rename("a", "c", create_only(), Some("t"), &caller("")).await, Err(ObjectsError::TokenMismatch));
+    assert_eq!(world.rename("a", "b", always(), Some("t"), &caller("")).await, Err(ObjectsError::TokenMismatch));
+    assert_eq!(world.names().await, ["b"]);
+    assert!(matches!(world.rename("a", "b", always(), Some("u"), &caller("")).await, Err(ObjectsError::NoSuchSource { .. })));
+    assert_eq!(world.rename("b", "b", always(), None, &caller("")).await, Err(ObjectsError::SelfRename));
+}
+
+#[tokio::test]
+async fn uploads_are_listed_by_key_then_by_age() {
+    let world = World::new().await;
+    let mut expect = Vec::new();
+    for name in ["a", "a\u{0}", "a/1", "a/2", "b"] {
+        for _ in 0..2 {
+            world.clock.advance_secs(1);
+            expect.push((name.to_owned(), world.create_upload(name).await));
+        }
+    }
+    for max in 1..=11 {
+        let mut seen = Vec::new();
+        let (mut key_marker, mut id_marker) = (None, None);
+        loop {
+            let request = UploadsRequest { max, key_marker: key_marker.clone(), id_marker: id_marker.clone(), ..Default::default() };
+            let page = world.objects.list_uploads(&world.bucket, request).await.unwrap();
+            for entry in &page.entries {
+                let holdfast_objects::ListedUpload::Upload { key, id, .. } = entry else { panic!("no delimiter") };
+                seen.push((key.clone(), id.clone()));
+            }
+            (key_marker, id_marker) = (seen.last().map(|s| s.0.clone()), seen.last().map(|s| s.1.clone()));
+            if !page.truncated {
+                break;
+            }
+        }
+        assert_eq!(seen, expect, "pages of {max}");
+    }
+}
