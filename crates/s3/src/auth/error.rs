@@ -87,7 +87,8 @@ pub enum AuthError {
     SignatureMismatch(Box<SignatureMismatch>),
 }
 
-/// What S3 shows of a signature that does not match, so that a client can be debugged. It holds no secret.
+/// What S3 shows of a signature that does not match, so that a client can be debugged. It holds no secret key,
+/// but the values of the client's own headers: it is for the answer to that client, not for a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureMismatch {
     /// The access key id that signed.

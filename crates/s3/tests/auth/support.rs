@@ -63,7 +63,7 @@ pub(crate) fn aws_params<'a>(
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     settings.signature_location = location;
-    settings.expires_in = (location == SignatureLocation::QueryParams).then_some(Duration::from_secs(600));
+    settings.expires_in = (location == SignatureLocation::QueryParams).then_some(Duration::from_mins(10));
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.secs());
     v4::SigningParams::builder().identity(identity).region(region).name("s3").time(time).settings(settings).build().unwrap()
 }

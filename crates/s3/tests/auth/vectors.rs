@@ -15,11 +15,14 @@ fn authorization(signed_headers: &str, signature: &str) -> String {
     )
 }
 
+/// Method, target, more headers, payload hash, signed headers, signature.
+type Example = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+
 #[test]
 fn the_header_examples_verify() {
-    let welcome = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
-    let put = [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")];
-    let cases: [(&str, &str, &[(&str, &str)], &str, &str, &str); 4] = [
+    const WELCOME: &str = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+    const PUT_HEADERS: [(&str, &str); 2] = [("date", "Fri, 24 May 2013 00:00:00 GMT"), ("x-amz-storage-class", "REDUCED_REDUNDANCY")];
+    let cases: [Example; 4] = [
         (
             "GET",
             "/test.txt",
@@ -31,8 +34,8 @@ fn the_header_examples_verify() {
         (
             "PUT",
             "/test$file.text",
-            &put,
-            welcome,
+            &PUT_HEADERS,
+            WELCOME,
             "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
             "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
         ),
