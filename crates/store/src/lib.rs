@@ -12,13 +12,20 @@
 //!   writes that record; a store that opens after a crash reclaims every blob without one.
 
 mod blobs;
+#[cfg(feature = "contract")]
+#[allow(clippy::unwrap_used, reason = "a suite of tests, though not compiled as one")]
+pub mod contract;
 mod error;
+#[cfg(feature = "contract")]
+mod faulty;
 mod key;
 mod memory;
 mod metadata;
 
 pub use blobs::{BlobId, BlobWriter, Blobs, ByteStream, SealedBlob};
 pub use error::StoreError;
+#[cfg(feature = "contract")]
+pub use faulty::{Fault, Faulty};
 pub use key::{Family, KeyRange, RecordKey};
 pub use memory::MemoryStore;
 pub use metadata::{Commit, Decide, Decision, Metadata, Outcome, Records, Step, Visit, Write, scan, transact};

@@ -1,0 +1,143 @@
+//! Reads everything offline: every record, every byte of every blob, and whether records and blobs agree.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use fjall::Readable as _;
+use holdfast_store::{BlobId, Family, RecordKey, StoreError};
+
+use crate::{
+    OpenError, Stats,
+    extent_format::{CHUNK_BYTES, checksum},
+    extent_reader::Extent,
+    extents::{for_each_extent, path_of},
+    folder::Folder,
+    records::{Engine, View, read_error},
+    tuning::READ_JOB_BYTES,
+};
+
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A data folder that nobody serves, opened to be read. Opening replays the journal, as serving does.
+pub struct Offline {
+    view: View,
+    folder: Folder,
+}
+
+/// What is wrong with a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlobFault {
+    /// A record names it and it is not there.
+    Missing(BlobId),
+    /// Its bytes cannot be read or do not match their checksums.
+    Damaged(BlobId, StoreError),
+    /// The record of its name cannot be one.
+    BadRecord(Bytes),
+}
+
+/// What the check of all blobs found.
+#[derive(Debug, Default)]
+pub struct BlobCheck {
+    /// Blobs that were read.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that no record names; the next start of the server reclaims them.
+    pub unnamed: u64,
+    /// What is wrong.
+    pub faults: Vec<BlobFault>,
+}
+
+impl Offline {
+    /// Takes the folder.
+    ///
+    /// # Errors
+    /// As [`crate::EmbeddedStore::open`]; also if the folder is not there.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.join("FORMAT").exists() {
+            return Err(OpenError::NotOurs { path: path.to_owned() });
+        }
+        let folder = Folder::open(path)?;
+        let engine = Engine::open(&folder.records(), CACHE_BYTES)?;
+        Ok(Self { view: View::first(Arc::new(engine))?, folder })
+    }
+
+    /// Calls `each` with every record of a family in order, until it returns false.
+    ///
+    /// # Errors
+    /// The records cannot be read from there on.
+    pub fn for_each_record(&self, family: Family, mut each: impl FnMut(&Bytes, &Bytes) -> bool) -> Result<(), StoreError> {
+        for item in self.view.snapshot().iter(self.view.engine.keyspace(family)) {
+            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+            if !each(&key.into(), &value.into()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of one record.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn get(&self, key: &RecordKey) -> Result<Option<Bytes>, StoreError> {
+        self.view.get(key)
+    }
+
+    /// The length of a blob, if its file has a valid end.
+    ///
+    /// # Errors
+    /// It is not there or damaged.
+    pub fn blob_len(&self, id: BlobId) -> Result<u64, StoreError> {
+        Ok(self.extent(id)?.trailer.len)
+    }
+
+    /// Reads every byte of every blob, named or not, and looks for the blob of every record of [`Family::Blob`].
+    ///
+    /// # Errors
+    /// Folders or records cannot be read; what is wrong with blobs is in the answer.
+    pub fn check_blobs(&self) -> Result<BlobCheck, StoreError> {
+        let mut check = BlobCheck::default();
+        for_each_extent(&self.folder.extents(), |id, _, _| {
+            if self.view.get(&RecordKey::new(Family::Blob, id.to_bytes().to_vec()))?.is_none() {
+                check.unnamed += 1;
+                return Ok(());
+            }
+            check.blobs += 1;
+            match self.read_whole(id) {
+                Ok(bytes) => check.bytes += bytes,
+                Err(error) => check.faults.push(BlobFault::Damaged(id, error)),
+            }
+            Ok(())
+        })?;
+        self.for_each_record(Family::Blob, |key, _| {
+            match <[u8; 16]>::try_from(key.as_ref()).map(BlobId::from_bytes) {
+                Ok(id) if !path_of(&self.folder.extents(), id).exists() => check.faults.push(BlobFault::Missing(id)),
+                Ok(_) => {}
+                Err(_) => check.faults.push(BlobFault::BadRecord(key.clone())),
+            }
+            true
+        })?;
+        Ok(check)
+    }
+
+    fn extent(&self, id: BlobId) -> Result<Extent, StoreError> {
+        Extent::open(&path_of(&self.folder.extents(), id), id, Arc::new(Stats::default()))
+    }
+
+    fn read_whole(&self, id: BlobId) -> Result<u64, StoreError> {
+        let extent = self.extent(id)?;
+        let len = extent.trailer.len;
+        let sums = extent.read_checksums(0, len.div_ceil(CHUNK_BYTES))?;
+        if checksum(&sums) != extent.trailer.checksums {
+            return Err(StoreError::Corrupt(format!("blob {id}: wrong checksum of its checksums")));
+        }
+        let mut from = 0;
+        while from < len {
+            let to = (from + READ_JOB_BYTES).min(len);
+            extent.read_chunks(from, to)?;
+            from = to;
+        }
+        Ok(len)
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a data folder cannot be opened.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use holdfast_store::StoreError;
+
+/// Why a data folder cannot be opened, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("another holdfast process (pid {pid}) serves this folder")]
+    InUse {
+        /// As that process wrote it.
+        pid: String,
+    },
+    /// It was written by another version.
+    #[error("the folder has format version {found}; this version of holdfast reads version {known}: use the one that wrote it")]
+    Format {
+        /// What the folder says.
+        found: u32,
+        /// What we know.
+        known: u32,
+    },
+    /// It holds something else.
+    #[error("{} is there, but this is not a data folder of holdfast's embedded store: choose an empty or new folder", path.display())]
+    NotOurs {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// Acknowledged batches of the journal cannot be read. Opening would lose them.
+    #[error("{} is damaged at byte {damaged}, before a valid batch at byte {valid}: keep a copy of the folder and restore a backup", path.display())]
+    JournalDamaged {
+        /// The journal.
+        path: PathBuf,
+        /// Where it is damaged.
+        damaged: u64,
+        /// Where it is valid again.
+        valid: u64,
+    },
+    /// The records cannot be read.
+    #[error("the records cannot be opened: {0}")]
+    Records(String),
+    /// The operating system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What was opened or written.
+        path: PathBuf,
+        /// Its error.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl From<fjall::Error> for OpenError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Records(error.to_string())
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Records(error.to_string())
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Records(error.to_string())
+    }
+}

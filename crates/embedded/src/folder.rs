@@ -1,0 +1,184 @@
+//! The data folder: who may use it, which format it has, and that its entries are durable.
+//!
+//! ```text
+//! LOCK      flock held while a process serves the folder; holds its pid
+//! FORMAT    "holdfast embedded 1\n"
+//! records/  fjall's
+//! extents/  00 .. ff, one file per blob in the folder of the last two digits of its name
+//! ```
+//! `FORMAT` is written last, so a folder that has it is complete.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::OpenError;
+
+const FORMAT_NAME: &str = "holdfast embedded";
+const FORMAT_VERSION: u32 = 1;
+const EXTENT_FOLDERS: u32 = 256;
+
+/// A data folder that this process owns until the value is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, creating what is missing.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        create_durably(path)?;
+        let lock = lock(&path.join("LOCK"))?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        if folder.has_known_format()? {
+            return Ok(folder);
+        }
+        folder.sync_ancestors();
+        folder.create_extent_folders()?;
+        folder.write_format()?;
+        Ok(folder)
+    }
+
+    /// Where fjall keeps its files.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.path.join("records")
+    }
+
+    /// Where extent files are.
+    pub(crate) fn extents(&self) -> PathBuf {
+        self.path.join("extents")
+    }
+
+    fn has_known_format(&self) -> Result<bool, OpenError> {
+        let path = self.path.join("FORMAT");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.is_unused().map(|()| false),
+            Err(e) => return Err(OpenError::io(&path, e)),
+        };
+        let version = text.trim_end().strip_prefix(FORMAT_NAME).and_then(|v| v.trim_start().parse::<u32>().ok());
+        match version {
+            Some(FORMAT_VERSION) => Ok(true),
+            Some(found) => Err(OpenError::Format { found, known: FORMAT_VERSION }),
+            None => Err(OpenError::NotOurs { path }),
+        }
+    }
+
+    /// Without a FORMAT there may be what an interrupted first start left, but no records: those would be lost unseen.
+    fn is_unused(&self) -> Result<(), OpenError> {
+        let records = self.records();
+        if records.exists() { Err(OpenError::NotOurs { path: records }) } else { Ok(()) }
+    }
+
+    /// A first start that was cut short may have created these without syncing them. One that we may not open is not ours.
+    fn sync_ancestors(&self) {
+        let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        for ancestor in absolute.ancestors().skip(1) {
+            let _ = sync_directory(ancestor);
+        }
+    }
+
+    fn create_extent_folders(&self) -> Result<(), OpenError> {
+        let extents = self.extents();
+        create_durably(&extents)?;
+        for n in 0..EXTENT_FOLDERS {
+            let path = extents.join(format!("{n:02x}"));
+            ignore_existing(fs::create_dir(&path)).map_err(|e| OpenError::io(&path, e))?;
+        }
+        sync_directory(&extents).map_err(|e| OpenError::io(&extents, e))
+    }
+
+    fn write_format(&self) -> Result<(), OpenError> {
+        let (path, fresh) = (self.path.join("FORMAT"), self.path.join("FORMAT.new"));
+        let write = || {
+            let mut file = File::create(&fresh)?;
+            file.write_all(format!("{FORMAT_NAME} {FORMAT_VERSION}\n").as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&fresh, &path)?;
+            sync_directory(&self.path)
+        };
+        write().map_err(|e| OpenError::io(&path, e))
+    }
+}
+
+/// Makes the entries of a folder durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Creates a folder and its missing parents; each new entry is durable in its parent.
+fn create_durably(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    create_durably(parent)?;
+    ignore_existing(fs::create_dir(path)).and_then(|()| sync_directory(parent)).map_err(|e| OpenError::io(path, e))
+}
+
+fn ignore_existing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let mut file = open().map_err(|e| OpenError::io(path, e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            return Err(OpenError::InUse { pid: pid.trim().to_owned() });
+        }
+        Err(TryLockError::Error(e)) => return Err(OpenError::io(path, e)),
+    }
+    // The pid only serves the message above; whether it can be written decides nothing.
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_use_names_the_process_that_serves_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/c");
+        let first = Folder::open(&path).unwrap();
+        let second = Folder::open(&path).unwrap_err();
+        assert_eq!(second.to_string(), format!("another holdfast process (pid {}) serves this folder", std::process::id()));
+        drop(first);
+        Folder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_a_newer_or_unknown_format_is_refused_and_left_alone() {
+        for (text, expect) in
+            [("holdfast embedded 2\n", "version 2"), ("holdfast rados 1\n", "not a data folder"), ("", "not a data folder")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("FORMAT"), text).unwrap();
+            let error = Folder::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(expect), "{text:?}: {error}");
+            assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn records_without_a_format_are_not_taken_for_an_empty_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("records")).unwrap();
+        assert!(matches!(Folder::open(dir.path()), Err(OpenError::NotOurs { .. })));
+    }
+}

@@ -1,0 +1,227 @@
+//! The end of fjall's active journal, before fjall reads it.
+//!
+//! fjall writes one batch and syncs it before the next, so a power cut tears at most the last batch of the active journal. Its
+//! recovery forgives a batch that ends early, but not one whose pages reached the disk out of order (a wrong checksum there
+//! makes it refuse to open), and it trusts pages that are in the page cache but, after a failed sync, not on the disk.
+//! Therefore this file, and nothing after it, decides where the journal ends, and rewrites what is valid into a new file that
+//! is synced. Damage *before* a valid batch is not a torn end: acknowledged batches would be lost, so it is reported.
+//!
+//! Format (fjall 3.1, little-endian): a batch is `Start` (1, u32 items, u64 sequence number), items, `End` (3, u64 XXH3 of all
+//! item bytes, "FJL\x03"); an item is 2, u8 type, u8 compression, u64 keyspace, u16 key length, u32 length, u32 length on disk, key,
+//! value; or 4, u64 keyspace ("clear", which we never write). After the last batch there are zeros.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{OpenError, folder::sync_directory};
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+const MAGIC: &[u8] = b"FJL\x03";
+
+/// Makes the valid part of the active journal durable and drops a torn end.
+pub(crate) fn make_tail_durable(records: &Path) -> Result<(), OpenError> {
+    let Some(path) = active_journal(records).map_err(|e| OpenError::io(records, e))? else { return Ok(()) };
+    let bytes = fs::read(&path).map_err(|e| OpenError::io(&path, e))?;
+    let (valid, last_sequence) = valid_bytes(&bytes);
+    if let Some(later) = later_batch(&bytes, valid, last_sequence) {
+        return Err(OpenError::JournalDamaged { path, damaged: valid as u64, valid: later as u64 });
+    }
+    let torn = bytes[valid..].iter().any(|b| *b != 0);
+    if torn {
+        tracing::info!(journal = %path.display(), valid, "dropped the torn end of the journal: it was never acknowledged");
+    }
+    match replace(&path, &bytes[..valid]) {
+        Err(e) if crate::space::is_full(&e) && !torn => Ok(()),
+        Err(e) if crate::space::is_full(&e) => truncate(&path, valid as u64).map_err(|e| OpenError::io(&path, e)),
+        other => other.map_err(|e| OpenError::io(&path, e)),
+    }
+}
+
+/// The journal with the highest number; the others were synced when they were sealed.
+fn active_journal(records: &Path) -> io::Result<Option<PathBuf>> {
+    if !records.exists() {
+        return Ok(None);
+    }
+    let mut newest: Option<(u64, PathBuf)> = None;
+    for entry in fs::read_dir(records)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".jnl")).and_then(|n| n.parse().ok());
+        if let Some(number) = number
+            && newest.as_ref().is_none_or(|(n, _)| number > *n)
+        {
+            newest = Some((number, path));
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn truncate(path: &Path, len: u64) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    file.set_len(len)?;
+    file.sync_all()
+}
+
+/// Where the last batch of the unbroken run of valid batches ends, and its sequence number.
+fn valid_bytes(bytes: &[u8]) -> (usize, u64) {
+    let (mut at, mut last_sequence) = (0, 0);
+    while let Some(batch) = batch(&bytes[at..]) {
+        at += batch.len;
+        last_sequence = batch.sequence;
+    }
+    (at, last_sequence)
+}
+
+/// Where after `from` a whole valid batch begins. A body of the torn batch may hold bytes that look like one, so its sequence
+/// number must be one that the bytes between can have used.
+fn later_batch(bytes: &[u8], from: usize, last_sequence: u64) -> Option<usize> {
+    let plausible = |sequence: u64| from == 0 || (sequence > last_sequence && sequence - last_sequence <= bytes.len() as u64);
+    (from + 1..bytes.len()).find(|at| bytes[*at] == START && batch(&bytes[*at..]).is_some_and(|b| plausible(b.sequence)))
+}
+
+struct Batch {
+    len: usize,
+    sequence: u64,
+}
+
+/// The batch at the start, if it is whole and its checksum is right.
+fn batch(bytes: &[u8]) -> Option<Batch> {
+    let mut reader = Reader { bytes, at: 0 };
+    if reader.u8()? != START {
+        return None;
+    }
+    let items = reader.u32()?;
+    let sequence = reader.u64()?;
+    let first = reader.at;
+    for _ in 0..items {
+        reader.item()?;
+    }
+    let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[first..reader.at]);
+    let ends = reader.u8()? == END && reader.u64()? == checksum && reader.skip(MAGIC.len())? == MAGIC;
+    ends.then_some(Batch { len: reader.at, sequence })
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn skip(&mut self, len: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..self.at.checked_add(len)?)?;
+        self.at += len;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.skip(1).map(|b| b[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.skip(4)?.try_into().ok().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.skip(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    fn item(&mut self) -> Option<()> {
+        match self.u8()? {
+            CLEAR => self.skip(8).map(drop),
+            ITEM => {
+                self.skip(1 + 1 + 8)?;
+                let key = usize::from(u16::from_le_bytes(self.skip(2)?.try_into().ok()?));
+                self.skip(4)?;
+                let value = self.u32()? as usize;
+                self.skip(key + value).map(drop)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+
+    use super::*;
+
+    /// A journal as fjall writes it: three batches of two records; and where the batches end.
+    fn written_by_fjall() -> (tempfile::TempDir, Vec<u8>, Vec<usize>) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::builder(dir.path()).journal_compression(fjall::CompressionType::None).open().unwrap();
+        let keyspace = db.keyspace("k", KeyspaceCreateOptions::default).unwrap();
+        for n in 0..3u8 {
+            let mut batch = db.batch().durability(Some(PersistMode::SyncData));
+            batch.insert(&keyspace, [n, 0], vec![n; 5000]);
+            batch.remove(&keyspace, [n, 1]);
+            batch.commit().unwrap();
+        }
+        drop((keyspace, db));
+        let bytes = fs::read(active_journal(dir.path()).unwrap().unwrap()).unwrap();
+        let mut ends = vec![0];
+        while let Some(batch) = batch(&bytes[ends[ends.len() - 1]..]) {
+            ends.push(ends[ends.len() - 1] + batch.len);
+        }
+        (dir, bytes, ends)
+    }
+
+    fn keys_after_opening(dir: &Path, journal: &[u8]) -> Result<usize, OpenError> {
+        fs::write(active_journal(dir).unwrap().unwrap(), journal).unwrap();
+        make_tail_durable(dir)?;
+        let db = Database::builder(dir).open().unwrap();
+        Ok(db.keyspace("k", KeyspaceCreateOptions::default).unwrap().len().unwrap())
+    }
+
+    #[test]
+    fn every_batch_that_fjall_wrote_is_found() {
+        let (_dir, bytes, ends) = written_by_fjall();
+        assert_eq!(ends.len(), 4);
+        assert!(bytes[ends[3]..].iter().all(|b| *b == 0));
+    }
+
+    #[test]
+    fn a_last_batch_cut_short_or_with_a_hole_is_dropped_and_the_others_stay() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let last = ends[2];
+        for cut in [last + 1, last + 20, last + 4096, ends[3] - 1] {
+            assert_eq!(keys_after_opening(dir.path(), &bytes[..cut]).unwrap(), 2, "cut at {cut}");
+        }
+        for hole in [last..last + 13, last + 100..last + 612, ends[3] - 600..ends[3] - 88] {
+            let mut torn = bytes.clone();
+            torn[hole.clone()].fill(0);
+            let expect = if torn == bytes { 3 } else { 2 };
+            assert_eq!(keys_after_opening(dir.path(), &torn).unwrap(), expect, "hole at {hole:?}");
+        }
+        assert_eq!(keys_after_opening(dir.path(), &bytes).unwrap(), 3);
+    }
+
+    #[test]
+    fn damage_before_a_valid_batch_is_reported_and_nothing_is_changed() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for at in [ends[0] + 40, ends[1] + 4, ends[1] + 3000] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            let error = keys_after_opening(dir.path(), &damaged);
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
+            assert_eq!(fs::read(active_journal(dir.path()).unwrap().unwrap()).unwrap(), damaged);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Records on fjall, and the one way to read them: a [`View`].
+//!
+//! A view is taken by the committer between two batches and replaced after each. Readers must not take snapshots of their own:
+//! fjall makes a batch durable before it touches a memtable, but it then inserts its items one by one, and a flush or compaction
+//! that ends meanwhile raises the visible sequence number past the batch. A snapshot taken then would see part of a batch, or
+//! see it change. Between batches there is nothing to tear.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, Readable as _, Snapshot};
+use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
+
+use crate::{
+    OpenError, journal,
+    stats::Stats,
+    tuning::{JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
+};
+
+/// Longest key that fjall can tell from a longer one.
+pub(crate) const KEY_BYTES_MAX: usize = u16::MAX as usize;
+
+const SYSTEM: &str = "system";
+const STAMP_LIMIT: &[u8] = b"stamp-limit";
+
+/// The open database: a keyspace for each family, and one for the store itself.
+pub(crate) struct Engine {
+    pub(crate) db: Database,
+    families: Vec<Keyspace>,
+    system: Keyspace,
+}
+
+impl Engine {
+    /// Opens the records and brings them to the state after the last durable batch.
+    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        journal::make_tail_durable(path)?;
+        let db = Database::builder(path)
+            .cache_size(cache_bytes)
+            .journal_compression(CompressionType::None)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(WORKER_THREADS)
+            .open()?;
+        let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
+        let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
+        let system = keyspace(SYSTEM, None)?;
+        let engine = Self { db, families, system };
+        engine.wait_for_recovered_memtables();
+        Ok(engine)
+    }
+
+    pub(crate) fn keyspace(&self, family: Family) -> &Keyspace {
+        &self.families[family as usize - 1]
+    }
+
+    pub(crate) fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        self.families.iter().chain([&self.system])
+    }
+
+    /// Stamps up to here may have been given.
+    pub(crate) fn stamp_limit(&self) -> Result<u64, OpenError> {
+        let Some(value) = self.system.get(STAMP_LIMIT)? else { return Ok(0) };
+        let bytes = value.as_ref().try_into().map_err(|_| OpenError::Records("the stamp limit is damaged".into()))?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    pub(crate) fn reserve_stamps(&self, batch: &mut fjall::OwnedWriteBatch, limit: u64) {
+        batch.insert(&self.system, STAMP_LIMIT, limit.to_be_bytes());
+    }
+
+    /// Sealed memtables halt writers. Those that a killed process left are flushed before anyone writes.
+    fn wait_for_recovered_memtables(&self) {
+        let since = Instant::now();
+        while self.keyspaces().any(|k| k.sealed_memtable_count() > 0) {
+            if since.elapsed() > RECOVERY_FLUSH_WAIT {
+                tracing::warn!("recovered memtables are not flushed yet; writes will be refused until they are");
+                return;
+            }
+            std::thread::park_timeout(STALL_POLL);
+        }
+    }
+
+    /// The worst backlog of any keyspace: sealed memtables, and runs in level 0.
+    pub(crate) fn backlog(&self) -> (usize, usize) {
+        self.keyspaces().fold((0, 0), |(sealed, runs), k| (sealed.max(k.sealed_memtable_count()), runs.max(k.tree.l0_run_count())))
+    }
+}
+
+/// The durable state after one batch.
+pub(crate) struct View {
+    // Dropped before the engine: an open snapshot points into its tracker.
+    snapshot: Snapshot,
+    buckets: Arc<BTreeMap<Bytes, Bytes>>,
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl View {
+    pub(crate) const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The state that a fresh engine recovered.
+    pub(crate) fn first(engine: Arc<Engine>) -> Result<Self, StoreError> {
+        let snapshot = engine.db.snapshot();
+        let mut buckets = BTreeMap::new();
+        for item in snapshot.iter(engine.keyspace(Family::Bucket)) {
+            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+            buckets.insert(key.into(), value.into());
+        }
+        Ok(Self { snapshot, buckets: Arc::new(buckets), engine })
+    }
+
+    /// The state after the batch that has just been committed. Only the committer may call it, between two batches.
+    pub(crate) fn next(&self, changed_buckets: Vec<(Bytes, Option<Bytes>)>) -> Self {
+        let mut buckets = Arc::clone(&self.buckets);
+        if !changed_buckets.is_empty() {
+            let map = Arc::make_mut(&mut buckets);
+            for (key, value) in changed_buckets {
+                match value {
+                    Some(value) => map.insert(key, value),
+                    None => map.remove(&key),
+                };
+            }
+        }
+        Self { snapshot: self.engine.db.snapshot(), buckets, engine: Arc::clone(&self.engine) }
+    }
+
+    /// Whether a flush or compaction has ended since this view was taken; old files and memtables live as long as it does.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.engine.db.visible_seqno() > self.snapshot.seqno()
+    }
+
+    /// A point read costs about 11 us when its blocks are cached, a hop to another thread as much again: it runs in place.
+    pub(crate) fn get(&self, key: &RecordKey) -> Result<Option<Bytes>, StoreError> {
+        if key.family == Family::Bucket {
+            return Ok(self.buckets.get(&key.bytes).cloned());
+        }
+        let value = self.snapshot.get(self.engine.keyspace(key.family), &key.bytes).map_err(|e| read_error(&e))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    pub(crate) fn scan(&self, range: &KeyRange, stats: &Stats, visit: &mut dyn FnMut(&Bytes, &Bytes) -> Step) -> Result<(), StoreError> {
+        let mut start = range.start.clone();
+        loop {
+            if range.end.as_ref().is_some_and(|end| start >= *end) {
+                return Ok(());
+            }
+            stats.seeks.add(1);
+            match self.visit_from(range, start, visit)? {
+                Some(target) => start = target,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Visits keys from `start` until the scan ends (`None`) or seeks.
+    fn visit_from(
+        &self,
+        range: &KeyRange,
+        start: Bytes,
+        visit: &mut dyn FnMut(&Bytes, &Bytes) -> Step,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let mut each = |key: &Bytes, value: &Bytes| match visit(key, value) {
+            Step::Next => None,
+            Step::Stop => Some(None),
+            Step::SeekTo(target) => {
+                assert!(target > *key, "a scan only moves forward");
+                Some(Some(target))
+            }
+        };
+        if range.family == Family::Bucket {
+            let within = |(key, _): &(&Bytes, &Bytes)| range.end.as_ref().is_none_or(|end| *key < end);
+            let mut items = self.buckets.range(start..).take_while(within);
+            return Ok(items.find_map(|(key, value)| each(key, value)).flatten());
+        }
+        let keyspace = self.engine.keyspace(range.family);
+        let items = match &range.end {
+            Some(end) => self.snapshot.range(keyspace, start..end.clone()),
+            None => self.snapshot.range(keyspace, start..),
+        };
+        for item in items {
+            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+            if let Some(end) = each(&key.into(), &value.into()) {
+                return Ok(end);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a failed read means: damage is told apart from a device that does not answer.
+pub(crate) fn read_error(error: &fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => StoreError::Read(e.to_string()),
+        other => StoreError::Corrupt(other.to_string()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Free space. Nothing is written when little is left, so that a full disk is a refusal and not a failed write.
+//!
+//! Two reserves: bodies stop first, so that records (and with them deletes, which free space) go on for a while.
+
+use std::{io, path::PathBuf};
+
+use holdfast_model::limits::MIB;
+use holdfast_store::{Family, StoreError, Write};
+use rustix::io::Errno;
+
+/// What may still be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Room {
+    /// Nothing.
+    None,
+    /// Records without bodies.
+    Records,
+    /// Everything.
+    Bodies,
+}
+
+/// The file system that holds the data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Space {
+    path: PathBuf,
+    reserve_bytes: u64,
+}
+
+impl Space {
+    pub(crate) const fn new(path: PathBuf, reserve_bytes: u64) -> Self {
+        Self { path, reserve_bytes }
+    }
+
+    /// What may be written now. If it cannot be told, everything: the write itself will tell.
+    pub(crate) fn room(&self) -> Room {
+        let Ok(free) = self.free_bytes() else { return Room::Bodies };
+        if free >= self.reserve_bytes {
+            Room::Bodies
+        } else if free >= self.reserve_bytes / 2 {
+            Room::Records
+        } else {
+            Room::None
+        }
+    }
+
+    /// Refuses bytes that would need the reserve.
+    pub(crate) fn admit_body(&self) -> Result<(), StoreError> {
+        if self.room() == Room::Bodies { Ok(()) } else { Err(self.full()) }
+    }
+
+    /// Refuses writes for which there is no room.
+    pub(crate) fn admit(&self, room: Room, writes: &[Write]) -> Result<(), StoreError> {
+        let body = |w: &Write| w.value.is_some() && matches!(w.key.family, Family::Body | Family::Manifest);
+        let needed = if writes.iter().any(body) { Room::Bodies } else { Room::Records };
+        if room >= needed || writes.is_empty() { Ok(()) } else { Err(self.full()) }
+    }
+
+    pub(crate) fn full(&self) -> StoreError {
+        let free = self.free_bytes().unwrap_or(0) / MIB;
+        StoreError::Full(format!("{free} MiB are free and {} MiB are kept in reserve", self.reserve_bytes / MIB))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Whether an error says that there is no space left.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    [Errno::NOSPC, Errno::DQUOT].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_store::RecordKey;
+
+    use super::*;
+
+    #[test]
+    fn bodies_are_refused_before_records_and_reads_never() {
+        let space = Space::new("/".into(), u64::MAX);
+        let record = Write::put(RecordKey::new(Family::Garbage, "g"), "v");
+        let body = Write::put(RecordKey::new(Family::Body, "b"), "v");
+        let gone = Write::remove(RecordKey::new(Family::Body, "b"));
+        for (room, writes, admitted) in [
+            (Room::Bodies, vec![body.clone(), record.clone()], true),
+            (Room::Records, vec![body.clone()], false),
+            (Room::Records, vec![record.clone(), gone.clone()], true),
+            (Room::None, vec![gone], false),
+            (Room::None, vec![], true),
+        ] {
+            assert_eq!(space.admit(room, &writes).is_ok(), admitted, "{room:?} {writes:?}");
+        }
+    }
+
+    #[test]
+    fn below_the_reserve_a_body_is_refused_with_a_definite_error() {
+        let error = Space::new("/".into(), u64::MAX).admit_body().unwrap_err();
+        assert!(error.is_definite() && matches!(error, StoreError::Full(_)));
+        Space::new("/".into(), 0).admit_body().unwrap();
+    }
+}
