@@ -54,6 +54,24 @@ pub const XML_BYTES_MAX: usize = 2 * MIB as usize;
 pub const XML_DEPTH_MAX: usize = 16;
 /// All header bytes of a request, request line included.
 pub const HEAD_BYTES_MAX: usize = 64 * KIB as usize;
+/// Header lines of a request (hyper keeps this many without allocating).
+pub const HEADERS_MAX: usize = 100;
+/// One chunk-size line, or all trailer lines, of an HTTP body in `Transfer-Encoding: chunked`.
+pub const TRANSFER_LINES_BYTES_MAX: usize = 16 * KIB as usize;
+/// Bytes that a peer must send or take within the stall timeout.
+pub const STALL_BYTES_MIN: u64 = 16 * KIB;
+/// After an early answer, bytes and seconds that are read and dropped so that the answer arrives before the reset.
+pub const LINGER_BYTES_MAX: u64 = 4 * MIB;
+/// See [`LINGER_BYTES_MAX`].
+pub const LINGER_SECS: u64 = 5;
+/// Longest TLS handshake.
+pub const TLS_HANDSHAKE_SECS_MAX: u64 = 10;
+/// Connections that the kernel holds for a listener that is at its limit.
+pub const LISTEN_BACKLOG: u32 = 1024;
+/// Connections of the admin listener.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Label combinations that one metric may have; further ones are counted together.
+pub const METRIC_SERIES_MAX: usize = 1024;
 /// One chunk header or trailer line of an aws-chunked body.
 pub const CHUNK_LINE_BYTES_MAX: usize = 4 * KIB as usize;
 /// Largest single chunk of a signed aws-chunked body that is decoded before its signature is known.
@@ -92,5 +110,6 @@ pub const TRANSACTION_KEYS_MAX: usize = 64;
 const _: () = assert!(OBJECT_BYTES_MAX == 53_687_091_200_000);
 const _: () = assert!(PART_BYTES_MIN < PART_BYTES_MAX && PUT_BYTES_MAX <= OBJECT_BYTES_MAX);
 const _: () = assert!(INLINE_BYTES_MAX < REQUEST_BODY_BYTES_MAX && BODY_CHUNK_BYTES * 4 <= REQUEST_BODY_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MAX > HEADERS_MAX * 2 && TRANSFER_LINES_BYTES_MAX < HEAD_BYTES_MAX);
 const _: () = assert!(REPLAY_SECS_KEPT > REPLAY_SECS_MIN);
 const _: () = assert!(KEY_BYTES_MAX < CHUNK_LINE_BYTES_MAX);

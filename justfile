@@ -1,0 +1,57 @@
+# Every command of the repository. `just` alone lists them.
+
+set positional-arguments
+
+default:
+    @just --list
+
+# Serve ./data on 127.0.0.1:9000
+serve *flags:
+    cargo run --release --package holdfast-cli --bin holdfast -- serve --data "${HOLDFAST_DATA:-./data}" "$@"
+
+# Read a data folder offline and report what is wrong
+check data="./data":
+    cargo run --release --package holdfast-cli --bin holdfast -- check --data "{{data}}"
+
+# The release binary, in target/release/holdfast
+build:
+    cargo build --release --locked --package holdfast-cli
+
+# All tests; flags go to nextest
+test *flags:
+    cargo nextest run --workspace "$@"
+
+# Tests of one crate: just test-crate server
+test-crate name *flags:
+    cargo nextest run --package "holdfast-$1" "${@:2}"
+
+# Examples in the documentation
+test-doc:
+    cargo test --workspace --doc
+
+# Layers, sizes, bans
+tidy:
+    cargo run --package xtask -- tidy
+
+# Clippy, without warnings
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Format all code
+fmt:
+    cargo fmt --all
+
+# Is all code formatted?
+fmt-check:
+    cargo fmt --all --check
+
+# Build the documentation, without warnings
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Licences and advisories of dependencies
+deny:
+    cargo deny check
+
+# What CI runs
+ci: fmt-check lint tidy test test-doc doc
