@@ -217,7 +217,7 @@ mod tests {
     fn whole_messages_pass_unchanged_however_they_are_cut() {
         let messages: [&[u8]; 5] = [
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            b"PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\nGET /x HTTP/1.1\nContent-Length:",
+            b"PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\nGET /x HTTP/1.1\nContent-Length:",
             b"PUT /k HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\nA;x=y\r\n0123456789\r\n0\r\nx-t: 1\r\n\r\n",
             b"PUT /k HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nHost: a\r\n\r\n0\r\n\r\n",
             b"PUT /k HTTP/1.0\r\nContent-Length: 0\r\n\r\n",

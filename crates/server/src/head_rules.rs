@@ -21,8 +21,6 @@ macro_rules! refusals {
         pub(crate) enum Refusal { $($(#[$doc])* $name,)* }
 
         impl Refusal {
-            #[cfg(test)]
-            pub(crate) const ALL: &'static [Refusal] = &[$(Refusal::$name,)*];
             /// A name that fits into a path and a metric's label.
             pub(crate) fn slug(self) -> &'static str { match self { $(Refusal::$name => $slug,)* } }
             /// The HTTP status of the answer.
@@ -138,7 +136,7 @@ fn judge_request_line(line: &[u8]) -> Result<(&[u8], bool), Refusal> {
     let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
         return Err(Refusal::RequestLine);
     };
-    if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) || method == super::wire_guard::REFUSED_METHOD.as_bytes() {
+    if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) || method == crate::wire_guard::REFUSED_METHOD.as_bytes() {
         return Err(Refusal::RequestLine);
     }
     let http_1_1 = match version {

@@ -1,0 +1,105 @@
+//! The binary as an operator meets it: what it prints, and its exit codes.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn holdfast(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = holdfast(arguments).output().expect("run");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+/// Starts a server on `data` and reads what it prints until it serves.
+fn start(data: &Path) -> (Child, String) {
+    let data = data.to_str().expect("utf-8");
+    let mut command = holdfast(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let mut printed = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    while !printed.contains("put-object") {
+        assert!(lines.read_line(&mut printed).expect("readable") > 0, "ended after {printed}");
+    }
+    (child, printed)
+}
+
+fn stop(mut child: Child, signal: Signal) -> Option<i32> {
+    let pid = Pid::from_child(&child);
+    kill_process(pid, signal).expect("signalled");
+    child.wait().expect("ended").code()
+}
+
+#[test]
+fn what_cannot_run_as_asked_ends_with_2_and_says_why() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["serve"], "`data` is not set"),
+        (&["serve", "--data", "d", "--listen", "nowhere"], "must be IP:PORT"),
+        (&["serve", "--data", "d", "--lissten", "127.0.0.1:0"], "--listen"),
+        (&["serve", "--data", "d", "--config", "/nonexistent"], "/nonexistent"),
+        (&["check", "--data", "/nonexistent"], "not a data folder"),
+        (&["frobnicate"], "frobnicate"),
+    ];
+    for (arguments, expected) in cases {
+        let (code, text) = run(arguments);
+        assert!(code == Some(2) && text.contains(expected), "{arguments:?}: {code:?} {text}");
+    }
+}
+
+#[test]
+fn help_and_version_succeed_and_name_every_setting() {
+    assert_eq!(run(&["--version"]), (Some(0), format!("holdfast {}\n", env!("CARGO_PKG_VERSION"))));
+    let (code, help) = run(&["serve", "--help"]);
+    assert_eq!(code, Some(0));
+    for setting in holdfast_server::SETTINGS {
+        assert!(help.contains(&format!("--{}", setting.name)) && help.contains(setting.env), "{} is missing in\n{help}", setting.name);
+    }
+}
+
+#[test]
+fn the_first_start_shows_the_secret_the_second_does_not_and_signals_end_both_with_0() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (child, first) = start(folder.path());
+    assert_eq!(stop(child, Signal::TERM), Some(0));
+    let secret = first.lines().find_map(|line| line.trim().strip_prefix("export AWS_SECRET_ACCESS_KEY=")).expect("printed");
+    for expected in
+        ["export AWS_ACCESS_KEY_ID=HF", "export AWS_ENDPOINT_URL=http://127.0.0.1:", "export AWS_REGION=us-east-1", "data folder"]
+    {
+        assert!(first.contains(expected), "{expected} is missing in\n{first}");
+    }
+    let (child, second) = start(folder.path());
+    assert_eq!(stop(child, Signal::INT), Some(0));
+    assert!(!second.contains(secret) && !second.contains("export"), "{second}");
+}
+
+#[test]
+fn an_exposed_endpoint_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("utf-8");
+    let (code, first) = run(&["serve", "--data", data, "--listen", "0.0.0.0:0"]);
+    assert!(code == Some(1) && first.contains("generated just now") && first.contains("--insecure"), "{code:?} {first}");
+    let (code, second) = run(&["serve", "--data", data, "--listen", "0.0.0.0:0"]);
+    assert!(code == Some(1) && second.contains("without TLS"), "{code:?} {second}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = taken.local_addr().expect("an address").to_string();
+    let mut child = holdfast(&["serve", "--data", folder.path().to_str().expect("utf-8"), "--listen", &address])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut text = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut text).expect("readable");
+    assert_eq!(child.wait().expect("ended").code(), Some(1));
+    assert!(text.contains(&address) && text.contains("another server"), "{text}");
+}
