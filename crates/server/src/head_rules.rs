@@ -79,7 +79,7 @@ refusals! {
 struct Meaning<'a> {
     host: Option<&'a [u8]>,
     length: Option<u64>,
-    chunked: bool,
+    encoding: Option<&'a [u8]>,
 }
 
 /// Judges one whole head, from the request line to the empty line.
@@ -99,11 +99,11 @@ pub(crate) fn judge_head(head: &[u8]) -> Result<Framing, Refusal> {
         judge_header(line, &mut meaning)?;
     }
     judge_host(target, meaning.host, http_1_1)?;
-    match (meaning.length, meaning.chunked) {
-        (Some(_), true) => Err(Refusal::LengthAndEncoding),
-        (None, true) if !http_1_1 => Err(Refusal::TransferEncoding),
-        (None, true) => Ok(Framing::Chunked),
-        (length, false) => Ok(Framing::Length(length.unwrap_or(0))),
+    match (meaning.length, meaning.encoding) {
+        (Some(_), Some(_)) => Err(Refusal::LengthAndEncoding),
+        (None, Some(encoding)) if http_1_1 && encoding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (None, Some(_)) => Err(Refusal::TransferEncoding),
+        (length, None) => Ok(Framing::Length(length.unwrap_or(0))),
     }
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn judge_head(head: &[u8]) -> Result<Framing, Refusal> {
 pub(crate) fn judge_trailer(line: &[u8]) -> Result<(), Refusal> {
     let mut meaning = Meaning::default();
     judge_header(line, &mut meaning)?;
-    if meaning.length.is_some() || meaning.chunked {
+    if meaning.length.is_some() || meaning.encoding.is_some() {
         return Err(Refusal::LengthAndEncoding);
     }
     if meaning.host.is_some() { Err(Refusal::SeveralHosts) } else { Ok(()) }
@@ -166,24 +166,15 @@ fn judge_header<'a>(line: &'a [u8], meaning: &mut Meaning<'a>) -> Result<(), Ref
         return Err(Refusal::HeaderValue);
     }
     match name.len() {
-        4 if name.eq_ignore_ascii_case(b"host") => {
-            if meaning.host.replace(value).is_some() {
-                return Err(Refusal::SeveralHosts);
-            }
-        }
-        14 if name.eq_ignore_ascii_case(b"content-length") => {
-            if meaning.length.replace(length(value)?).is_some() {
-                return Err(Refusal::SeveralLengths);
-            }
-        }
-        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-            if !value.eq_ignore_ascii_case(b"chunked") || std::mem::replace(&mut meaning.chunked, true) {
-                return Err(Refusal::TransferEncoding);
-            }
-        }
-        _ => {}
+        4 if name.eq_ignore_ascii_case(b"host") => once(meaning.host.replace(value), Refusal::SeveralHosts),
+        14 if name.eq_ignore_ascii_case(b"content-length") => once(meaning.length.replace(length(value)?), Refusal::SeveralLengths),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => once(meaning.encoding.replace(value), Refusal::TransferEncoding),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn once<T>(earlier: Option<T>, refusal: Refusal) -> Result<(), Refusal> {
+    earlier.map_or(Ok(()), |_| Err(refusal))
 }
 
 fn length(value: &[u8]) -> Result<u64, Refusal> {

@@ -79,6 +79,7 @@ fn debug_never_shows_the_secret() {
 
 #[test]
 fn an_endpoint_is_exposed_only_with_own_credentials_and_tls() {
+    type Given = [(&'static str, &'static str)];
     let pair = |access_key: &str, secret_key: &str, origin| RootCredentials {
         access_key: access_key.to_owned(),
         secret_key: Secret::new(secret_key.to_owned()),
@@ -89,18 +90,20 @@ fn an_endpoint_is_exposed_only_with_own_credentials_and_tls() {
     let kept = pair("root", "correct-horse", Origin::Kept("f".into()));
     let famous = pair("minioadmin", "minioadmin", Origin::Environment);
     let everywhere = "0.0.0.0:9000".parse().expect("an address");
-    let tls: &[_] = &[("tls-cert", "c"), ("tls-key", "k")];
-    let cases: [(&str, &[(&'static str, &str)], &RootCredentials, Result<(), Exposed>); 10] = [
-        ("127.0.0.1:9000", &[], &fresh, Ok(())),
-        ("127.9.9.9:9000", &[], &famous, Ok(())),
-        ("[::1]:9000", &[], &own, Ok(())),
-        ("[::ffff:127.0.0.1]:9000", &[], &own, Ok(())),
+    let tls: &Given = &[("tls-cert", "c"), ("tls-key", "k")];
+    let none: &Given = &[];
+    let insecure: &Given = &[("insecure", "true")];
+    let cases = [
+        ("127.0.0.1:9000", none, &fresh, Ok(())),
+        ("127.9.9.9:9000", none, &famous, Ok(())),
+        ("[::1]:9000", none, &own, Ok(())),
+        ("[::ffff:127.0.0.1]:9000", none, &own, Ok(())),
         ("0.0.0.0:9000", tls, &own, Ok(())),
         ("0.0.0.0:9000", tls, &kept, Ok(())),
         ("0.0.0.0:9000", tls, &fresh, Err(Exposed::UnseenCredentials(everywhere))),
         ("0.0.0.0:9000", tls, &famous, Err(Exposed::WellKnownCredentials(everywhere))),
-        ("0.0.0.0:9000", &[], &own, Err(Exposed::NoTls(everywhere))),
-        ("0.0.0.0:9000", &[("insecure", "true")], &fresh, Ok(())),
+        ("0.0.0.0:9000", none, &own, Err(Exposed::NoTls(everywhere))),
+        ("0.0.0.0:9000", insecure, &fresh, Ok(())),
     ];
     for (listen, given, credentials, expected) in cases {
         let config = config(&[given, &[("listen", listen)]].concat());
