@@ -137,7 +137,7 @@ mod tests {
             (&[], "X-Amz-Signature=1", Ok(None)),
         ] {
             let folded = effective_headers(headers(given), &Query::parse(Some(query)).unwrap());
-            let value = folded.as_ref().map(|h| h.get("if-none-match").map(|v| v.to_str().unwrap())).map_err(|e| e.code());
+            let value = folded.as_ref().map(|h| h.get("if-none-match").map(|v| v.to_str().unwrap())).map_err(S3Error::code);
             assert_eq!(value, expect, "{given:?} {query}");
         }
         let folded =

@@ -347,7 +347,7 @@ mod tests {
             ("a&b&c&d&e&f&g&h&i&j&k", Err(Code::BadRequest)),
         ] {
             let got = parse_tagging(text);
-            assert_eq!(got.as_ref().map(|t| t.iter().collect::<Vec<_>>()).map_err(|e| e.code()), expect, "{text}");
+            assert_eq!(got.as_ref().map(|t| t.iter().collect::<Vec<_>>()).map_err(S3Error::code), expect, "{text}");
         }
     }
 

@@ -73,7 +73,7 @@ mod tests {
             ("X-Amz-Date=1&x-amz-date=2", Err(Code::InvalidArgument)),
         ] {
             let parsed = Query::parse(Some(raw));
-            let pairs = parsed.as_ref().map(|q| q.iter().collect::<Vec<_>>()).map_err(|e| e.code());
+            let pairs = parsed.as_ref().map(|q| q.iter().collect::<Vec<_>>()).map_err(S3Error::code);
             assert_eq!(pairs, expect, "{raw}");
         }
         assert!(Query::parse(Some(&(0..300).map(|n| format!("k{n}&")).collect::<String>())).is_err());

@@ -91,6 +91,15 @@ pub struct RenameSource {
     pub other_bucket: Option<BucketName>,
 }
 
+impl RenameSource {
+    /// The keys to try, in order, each once.
+    pub fn candidates(&self) -> Vec<ObjectKey> {
+        let mut keys = vec![self.literal.clone()];
+        keys.extend(self.behind_bucket.clone().filter(|key| *key != self.literal));
+        keys
+    }
+}
+
 /// Reads `x-amz-rename-source`.
 ///
 /// # Errors
@@ -156,7 +165,7 @@ mod tests {
             ("arn:aws:s3:us-east-1:1:accesspoint/ap/object/k", Err(Code::InvalidArgument)),
         ] {
             let got = parse_copy_source(value.as_bytes());
-            assert_eq!(got.as_ref().map(|s| (s.bucket.as_str(), s.key.as_str())).map_err(|e| e.code()), expect, "{value}");
+            assert_eq!(got.as_ref().map(|s| (s.bucket.as_str(), s.key.as_str())).map_err(S3Error::code), expect, "{value}");
         }
         assert!(parse_copy_source(format!("bucket/{}", "k".repeat(1025)).as_bytes()).is_err());
     }

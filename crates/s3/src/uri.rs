@@ -58,11 +58,11 @@ fn hex_digit(byte: u8) -> Result<u8, InvalidEncoding> {
 /// Encodes a key for `encoding-type=url`. A space becomes `%20`, which every client's decoder reads back, whether or not
 /// it takes `+` for a space (botocore does); `/` stays.
 pub fn encode_key(text: &str) -> Cow<'_, str> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let stays = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'/');
     if text.bytes().all(stays) {
         return Cow::Borrowed(text);
     }
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
         if stays(byte) {

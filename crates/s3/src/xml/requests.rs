@@ -3,8 +3,6 @@
 //! An element that occurs once is refused when it comes twice, and an unknown element is refused: it might
 //! be a condition of tomorrow.
 
-use std::borrow::Cow;
-
 use holdfast_model::{
     ChecksumAlgorithm, DeleteConditions, ETag, ObjectKey, PartNumber, Tags,
     limits::{BUCKET_TAGS_MAX, DELETE_KEYS_MAX, OBJECT_TAGS_MAX, PARTS_MAX},
@@ -231,7 +229,7 @@ fn set<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<()> {
     }
 }
 
-fn boolean(text: &Cow<'_, str>) -> Result<bool> {
+fn boolean(text: &str) -> Result<bool> {
     match text.trim() {
         "true" | "True" | "1" => Ok(true),
         "false" | "False" | "0" | "" => Ok(false),
