@@ -44,7 +44,7 @@ pub use read::{ObjectHead, OpenObject, PartInfo, PartsPage};
 pub use records::{StoredChecksum, WriteOperation};
 pub use rename::RenameRequest;
 pub use seams::{Clock, ManualClock, SystemClock};
-pub use stage::{ExpectedDigests, Stage, Staged};
+pub use stage::{ExpectedDigests, Stage, Staged, verify};
 pub use upload_part::{UploadForParts, WrittenPart};
 pub use uploads::{ListedUpload, PartList, UploadHead, UploadsPage, UploadsRequest};
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use holdfast_model::{Attributes, BucketName, ByteSpan, Current, ObjectKey, PartNumber, ReadConditions, ReadVerdict, Tags};
+use holdfast_model::{
+    Attributes, BucketName, ByteSpan, Current, ObjectKey, PartNumber, ReadConditions, ReadVerdict, SourceConditions, Tags,
+};
 use holdfast_store::{BlobId, ByteStream, StoreError};
 
 use crate::{
@@ -128,6 +130,25 @@ impl Objects {
         }
         // Either it is overwritten faster than it can be read, or its bytes are lost.
         self.lost_or_contended(bucket, key).await
+    }
+
+    /// Looks up the source of UploadPartCopy and holds on to its bytes.
+    ///
+    /// # Errors
+    /// [`ObjectsError::NoSuchSourceBucket`], [`ObjectsError::NoSuchSource`], [`ObjectsError::SourcePrecondition`], or a store error.
+    pub async fn open_source(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        conditions: &SourceConditions,
+    ) -> Result<OpenObject, ObjectsError> {
+        let open = self.open(bucket, key, &ReadConditions::default()).await.map_err(|error| match error {
+            ObjectsError::NoSuchBucket => ObjectsError::NoSuchSourceBucket,
+            ObjectsError::NoSuchKey => ObjectsError::NoSuchSource { key: key.as_str().to_owned() },
+            other => other,
+        })?;
+        conditions.judge_copy(&open.head.current, self.clock.now()).map_err(ObjectsError::SourcePrecondition)?;
+        Ok(open)
     }
 
     async fn lost_or_contended<T>(&self, bucket: &BucketName, key: &ObjectKey) -> Result<T, ObjectsError> {

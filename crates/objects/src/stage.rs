@@ -11,7 +11,7 @@ use holdfast_store::{BlobWriter, Blobs, SealedBlob, StoreError, Write};
 use md5::{Digest as _, Md5};
 
 use crate::{
-    digest::Running,
+    digest::{Running, checksum_of, md5_of},
     error::ObjectsError,
     records::{Content, ContentId, ContentKind, blob_key, blob_record, body_key},
 };
@@ -23,6 +23,20 @@ pub struct ExpectedDigests {
     pub md5: Option<[u8; 16]>,
     /// `x-amz-checksum-*`, as header or trailer.
     pub checksum: Option<Checksum>,
+}
+
+/// Verifies the digests of bytes that are all there.
+///
+/// # Errors
+/// [`ObjectsError::BadContentMd5`], [`ObjectsError::BadChecksum`].
+pub fn verify(bytes: &[u8], expected: &ExpectedDigests) -> Result<(), ObjectsError> {
+    if expected.md5.is_some_and(|wanted| wanted != md5_of([bytes])) {
+        return Err(ObjectsError::BadContentMd5);
+    }
+    match &expected.checksum {
+        Some(wanted) if *wanted != checksum_of(wanted.algorithm(), bytes) => Err(ObjectsError::BadChecksum(wanted.algorithm())),
+        _ => Ok(()),
+    }
 }
 
 /// A body that is arriving.

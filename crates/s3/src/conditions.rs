@@ -80,6 +80,11 @@ fn reads_as_a_condition(name: &str) -> bool {
     !name.starts_with("x-amz-meta-") && (name == "if" || name.starts_with("if-") || name.contains("-if-"))
 }
 
+/// Whether the request depends on stored state by any condition.
+pub fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| reads_as_a_condition(name.as_str()))
+}
+
 fn not_honoured(operation: Operation, name: &str, honoured_by: &[Operation]) -> S3Error {
     let whom = match honoured_by {
         [] => "No operation of this server honours it".to_owned(),

@@ -11,6 +11,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::xml::XmlWriter;
 
+mod mapping;
+
 macro_rules! codes {
     ($($variant:ident $name:literal $status:literal $message:literal;)*) => {
         /// An S3 error code. What it means is in S3's list of error responses.
