@@ -66,21 +66,31 @@ pub fn iso8601(at: Timestamp) -> String {
     out
 }
 
-/// Appends [`iso8601`] to `out`.
+/// Appends [`iso8601`] to `out`. A page of a listing has a thousand of these, so the digits are written by hand.
 pub(crate) fn write_iso8601(out: &mut String, at: Timestamp) {
-    use std::fmt::Write as _;
     let civil = Civil::of(at);
-    let _ = write!(
-        out,
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        civil.year,
-        civil.month,
-        civil.day,
-        civil.hour,
-        civil.minute,
-        civil.second,
-        at.millis() % 1000
-    );
+    push_digits(out, civil.year, 4);
+    for (before, number) in
+        [('-', i64::try_from(civil.month).unwrap_or(1)), ('-', civil.day), ('T', civil.hour), (':', civil.minute), (':', civil.second)]
+    {
+        out.push(before);
+        push_digits(out, number, 2);
+    }
+    out.push('.');
+    push_digits(out, i64::try_from(at.millis() % 1000).unwrap_or(0), 3);
+    out.push('Z');
+}
+
+/// Appends at least `width` digits of a number that is not negative.
+fn push_digits(out: &mut String, number: i64, width: u32) {
+    let mut unit = 10_i64.pow(width - 1);
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        out.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or(0)));
+        unit /= 10;
+    }
 }
 
 struct Civil {

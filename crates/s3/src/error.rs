@@ -301,17 +301,17 @@ impl S3Error {
         let mut xml = XmlWriter::document(512);
         xml.open("Error");
         xml.text("Code", self.0.code.name());
-        xml.text("Message", &self.0.message);
+        xml.legible("Message", &self.0.message);
         if let Some(condition) = self.0.condition {
             xml.text("Condition", condition.name());
         }
         if let Some(key) = &self.0.key {
-            xml.text("Key", key);
+            xml.legible("Key", key);
         }
         for (name, value) in &self.0.fields {
-            xml.text(name, value);
+            xml.legible(name, value);
         }
-        xml.text("Resource", self.0.resource.as_deref().unwrap_or(resource));
+        xml.legible("Resource", self.0.resource.as_deref().unwrap_or(resource));
         xml.text("RequestId", request_id);
         xml.text("HostId", host_id);
         xml.close("Error");

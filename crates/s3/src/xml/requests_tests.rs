@@ -52,6 +52,13 @@ fn prefixes_byte_order_marks_and_line_ends_are_taken_as_xml_has_them() {
     assert_eq!(lines.entries[0].key.as_str(), "a\nb\nc\r");
 }
 
+/// As botocore writes it: other control characters than line ends come raw, although XML 1.0 forbids them.
+#[test]
+fn keys_with_raw_control_characters_can_be_deleted() {
+    let body = b"<Delete><Object><Key>\x01&#xD;&#xA;&lt;&amp;&gt;\"</Key></Object><Quiet>true</Quiet></Delete>";
+    assert_eq!(parse_delete(body).unwrap().entries[0].key.as_str(), "\u{1}\r\n<&>\"");
+}
+
 #[test]
 fn documents_that_are_not_well_formed_or_not_expected_are_refused() {
     let object = "<Object><Key>k</Key></Object>";

@@ -42,9 +42,9 @@ impl ChecksumFields {
 
 impl XmlWriter {
     fn timestamp(&mut self, tag: &str, at: Timestamp) {
-        let mut text = String::with_capacity(24);
-        write_iso8601(&mut text, at);
-        self.text(tag, &text);
+        self.open(tag);
+        write_iso8601(self.plain(), at);
+        self.close(tag);
     }
 
     fn key(&mut self, tag: &str, key: &str, url_encoded: bool) {

@@ -71,6 +71,22 @@ impl XmlWriter {
         self.text(tag, if value { "true" } else { "false" });
     }
 
+    /// Like [`Self::text`] for texts that people read: characters that XML 1.0 cannot carry become U+FFFD, so that no parser
+    /// stumbles over an error because of the key that it names.
+    pub fn legible(&mut self, tag: &str, text: &str) {
+        let carried = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+        if text.chars().all(carried) {
+            return self.text(tag, text);
+        }
+        let text: String = text.chars().map(|c| if carried(c) { c } else { '\u{fffd}' }).collect();
+        self.text(tag, &text);
+    }
+
+    /// The document so far, to append characters to that need no escaping.
+    pub(super) fn plain(&mut self) -> &mut String {
+        &mut self.out
+    }
+
     /// Escaped character data.
     pub fn characters(&mut self, text: &str) {
         let mut plain = 0;
@@ -117,5 +133,12 @@ mod tests {
             xml.text("k", text);
             assert_eq!(xml.finish(), format!("<k>{expect}</k>"));
         }
+    }
+
+    #[test]
+    fn legible_texts_have_only_characters_of_xml() {
+        let mut xml = XmlWriter { out: String::new() };
+        xml.legible("k", "a\0\u{1f}\u{fffe}\n<");
+        assert_eq!(xml.finish(), "<k>a\u{fffd}\u{fffd}\u{fffd}&#xA;&lt;</k>");
     }
 }
