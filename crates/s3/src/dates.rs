@@ -172,6 +172,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", rfc_example),
             ("Sunday, 06-Nov-94 08:49:37 GMT", rfc_example),
             ("Sun Nov  6 08:49:37 1994", rfc_example),
+            ("Sunday, 22-Nov-26 10:00:00 GMT", Some(1_795_341_600)),
             ("  Sun, 06 Nov 1994 08:49:37 GMT ", rfc_example),
             ("Sun, 06 Nov 1994 08:49:37 UTC", rfc_example),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),

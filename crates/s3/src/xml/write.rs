@@ -89,6 +89,10 @@ impl XmlWriter {
 
     /// Escaped character data.
     pub fn characters(&mut self, text: &str) {
+        // 0xEF begins U+FFFE and U+FFFF, among others.
+        if text.bytes().all(|b| b >= b' ' && !matches!(b, b'<' | b'>' | b'&' | b'"' | 0xef)) {
+            return self.out.push_str(text);
+        }
         let mut plain = 0;
         for (at, c) in text.char_indices() {
             let reference = match c {
