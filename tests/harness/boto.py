@@ -15,10 +15,10 @@ MIB = 1024 * 1024
 PART_BYTES_MIN = 5 * MIB
 
 
-def client(url, ca=None, **config):
+def client(url, ca=None, access_key=ACCESS_KEY, secret_key=SECRET_KEY, **config):
     """An S3 client with today's default settings, but for what is given."""
-    return boto3.client("s3", endpoint_url=url, verify=ca or None, region_name=REGION, aws_access_key_id=ACCESS_KEY,
-                        aws_secret_access_key=SECRET_KEY, config=Config(**config) if config else None)
+    return boto3.client("s3", endpoint_url=url, verify=ca or None, region_name=REGION, aws_access_key_id=access_key,
+                        aws_secret_access_key=secret_key, config=Config(**config) if config else None)
 
 
 def new_bucket(s3):

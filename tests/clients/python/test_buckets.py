@@ -3,8 +3,11 @@
 import uuid
 
 import pytest
+from botocore import UNSIGNED
+from botocore.handlers import validate_bucket_name
 
-from harness.boto import REGION, header, sending, verdict
+from harness import boto
+from harness.boto import ACCESS_KEY, REGION, header, sending, verdict
 
 
 def test_a_bucket_lives_from_create_to_delete(s3):
@@ -37,23 +40,10 @@ def test_creating_ones_own_bucket_again_keeps_its_objects(s3, bucket):
 
 
 @pytest.mark.parametrize("name", ["UPPER-CASE", "under_score", "-starts", "ends-", "two..dots", "192.168.0.1", "a" * 64, "xn--punny"])
-def test_bad_names_are_refused(s3, name):
-    assert verdict(unchecked(s3).create_bucket, Bucket=name)[:2] == (400, "InvalidBucketName")
-
-
-def unchecked(s3):
-    """A client that leaves the judgement of bucket names to the server."""
-    import boto3
-
-    from harness.server import ACCESS_KEY, SECRET_KEY
-
-    other = boto3.client("s3", endpoint_url=s3.meta.endpoint_url, region_name=REGION, aws_access_key_id=ACCESS_KEY,
-                         aws_secret_access_key=SECRET_KEY)
-    for handler in ("before-parameter-build.s3",):
-        from botocore.handlers import validate_bucket_name
-
-        other.meta.events.unregister(handler, validate_bucket_name)
-    return other
+def test_bad_names_are_refused(server, name):
+    unchecked = boto.client(server.url, server.ca)
+    unchecked.meta.events.unregister("before-parameter-build.s3", validate_bucket_name)
+    assert verdict(unchecked.create_bucket, Bucket=name)[:2] == (400, "InvalidBucketName")
 
 
 def test_a_bucket_that_is_not_empty_stays(s3, bucket):
@@ -104,24 +94,13 @@ def test_every_answer_has_a_request_id(s3, bucket):
     assert header(s3.list_objects_v2(Bucket=bucket), "x-amz-request-id")
 
 
-def test_a_wrong_secret_and_an_unknown_key_are_refused(s3):
-    import boto3
-
-    from harness.server import ACCESS_KEY
-
-    for access, code in ((ACCESS_KEY, "SignatureDoesNotMatch"), ("NOBODYKNOWSTHISKEY00", "InvalidAccessKeyId")):
-        stranger = boto3.client("s3", endpoint_url=s3.meta.endpoint_url, region_name=REGION, aws_access_key_id=access,
-                                aws_secret_access_key="wrong", verify=s3._endpoint.http_session._verify)
-        assert verdict(stranger.list_buckets)[:2] == (403, code)
+@pytest.mark.parametrize(("access_key", "code"), [(ACCESS_KEY, "SignatureDoesNotMatch"), ("NOBODYKNOWSTHISKEY00", "InvalidAccessKeyId")])
+def test_a_wrong_secret_and_an_unknown_key_are_refused(server, access_key, code):
+    assert verdict(boto.client(server.url, server.ca, access_key, "wrong").list_buckets)[:2] == (403, code)
 
 
-def test_unsigned_requests_are_refused(s3, bucket):
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    anyone = boto3.client("s3", endpoint_url=s3.meta.endpoint_url, region_name=REGION, config=Config(signature_version=UNSIGNED),
-                          verify=s3._endpoint.http_session._verify)
+def test_unsigned_requests_are_refused(server, bucket):
+    anyone = boto.client(server.url, server.ca, signature_version=UNSIGNED)
     assert verdict(anyone.get_object, Bucket=bucket, Key="k")[:2] == (403, "AccessDenied")
     assert verdict(anyone.put_object, Bucket=bucket, Key="k", Body=b"x")[:2] == (403, "AccessDenied")
 
