@@ -79,8 +79,8 @@ def request_bytes(method, host, path, query=(), headers=(), body=b""):
 class Answer:
     """A response read to its end."""
 
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
+    def __init__(self, status, headers, body, closes=False):
+        self.status, self.headers, self.body, self.closes = status, headers, body, closes
 
     def _element(self, name):
         if not self.body.startswith(b"<"):
@@ -108,12 +108,19 @@ class Connection:
     """One keep-alive connection."""
 
     def __init__(self, server, timeout=60):
-        parts = urllib.parse.urlsplit(server.url)
-        self.host = parts.netloc
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout)
+        self.server, self.timeout = server, timeout
+        self.host = urllib.parse.urlsplit(server.url).netloc
+        self.socket = None
+        self.open()
+
+    def open(self):
+        """Connects, or connects anew."""
+        self.close()
+        parts = urllib.parse.urlsplit(self.server.url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), self.timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if server.ca:
-            context = ssl.create_default_context(cafile=server.ca)
+        if self.server.ca:
+            context = ssl.create_default_context(cafile=self.server.ca)
             self.socket = context.wrap_socket(self.socket, server_hostname=parts.hostname)
 
     def __enter__(self):
@@ -123,17 +130,24 @@ class Connection:
         self.close()
 
     def close(self):
-        self.socket.close()
+        if self.socket:
+            self.socket.close()
 
     def send(self, data):
         self.socket.sendall(data)
 
     def receive(self, method="PUT"):
-        """Reads one final response, skipping interim ones."""
-        response = http.client.HTTPResponse(self.socket, method=method)
+        """Reads one final response, skipping interim ones; opens a new connection when the server ends this one."""
+        return self._finish(http.client.HTTPResponse(self.socket, method=method))
+
+    def _finish(self, response):
         response.begin()
         headers = {n.lower(): v for n, v in response.getheaders()}
-        return Answer(response.status, headers, response.read())
+        closes = response.will_close
+        answer = Answer(response.status, headers, response.read(), closes)
+        if closes:
+            self.open()
+        return answer
 
     def receive_head_line(self):
         """Reads one interim response, byte by byte so that nothing after it is consumed; returns its status line."""
@@ -145,9 +159,13 @@ class Connection:
             received += byte
         return received.split(b"\r\n", 1)[0].decode()
 
-    def at_end(self):
-        """Whether the peer closes the connection without another byte."""
-        return self.socket.recv(1) == b""
+    def receive_without_interim(self, method="PUT"):
+        """Like `receive`, but an interim response (100 Continue) is an error."""
+        response = http.client.HTTPResponse(self.socket, method=method)
+        version, status, reason = response._read_status()
+        assert status >= 200, f"an interim response came: {status} {reason}"
+        response._read_status = lambda: (version, status, reason)
+        return self._finish(response)
 
     def request(self, method, path, query=(), headers=(), body=b""):
         self.send(request_bytes(method, self.host, path, query, headers, body))
