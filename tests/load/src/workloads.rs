@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::task::LocalSet;
 
 use crate::client::{Answer, Client, Request};
@@ -118,7 +118,7 @@ where
         .collect();
     tasks.await;
     for task in running {
-        task.await??;
+        task.await?.with_context(|| name.to_owned())?;
     }
     let (elapsed, cpu) = (started.elapsed(), server_cpu::used(target.pid)?.saturating_sub(cpu));
     let mut latencies = tally.latencies.take();
