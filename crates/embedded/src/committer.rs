@@ -24,7 +24,7 @@ use holdfast_store::{Decide, Decision, Family, Outcome, RecordKey, Records, Stor
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
-    Options,
+    OpenError, Options,
     folder::Folder,
     records::{Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
@@ -243,6 +243,7 @@ impl Committer {
                 self.shared.resume();
                 tracing::info!("there is space again: the records are reopened");
             }
+            Err(OpenError::Full(why)) => tracing::warn!(why, "reopening the records needs more space; it will be tried again"),
             Err(error) => self.shared.stop(Health::Poisoned(format!("reopening failed: {error}"))),
         }
     }

@@ -7,6 +7,8 @@ use std::{
 
 use holdfast_store::StoreError;
 
+use crate::space::is_full;
+
 /// Why a data folder cannot be opened, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -40,6 +42,9 @@ pub enum OpenError {
         /// Where it is valid again.
         valid: u64,
     },
+    /// There is no space left to open it.
+    #[error("there is no space left to open the folder; free some, then start again: {0}")]
+    Full(String),
     /// The records cannot be read.
     #[error("the records cannot be opened: {0}")]
     Records(String),
@@ -55,13 +60,19 @@ pub enum OpenError {
 
 impl OpenError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        if is_full(&source) {
+            return Self::Full(format!("{}: {source}", path.display()));
+        }
         Self::Io { path: path.to_owned(), source }
     }
 }
 
 impl From<fjall::Error> for OpenError {
     fn from(error: fjall::Error) -> Self {
-        Self::Records(error.to_string())
+        match &error {
+            fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) if is_full(e) => Self::Full(e.to_string()),
+            _ => Self::Records(error.to_string()),
+        }
     }
 }
 

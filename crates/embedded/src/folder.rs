@@ -109,8 +109,21 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Makes a folder and all below it durable.
+pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_directory(path)
+}
+
 /// Creates a folder and its missing parents; each new entry is durable in its parent.
-fn create_durably(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn create_durably(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }

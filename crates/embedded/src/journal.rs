@@ -43,6 +43,14 @@ pub(crate) fn make_tail_durable(records: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Whether no journal holds anything.
+pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
+    match active_journal(records)? {
+        Some(path) => Ok(fs::read(path)?.iter().all(|b| *b == 0)),
+        None => Ok(true),
+    }
+}
+
 /// The journal with the highest number; the others were synced when they were sealed.
 fn active_journal(records: &Path) -> io::Result<Option<PathBuf>> {
     if !records.exists() {

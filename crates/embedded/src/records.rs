@@ -5,14 +5,16 @@
 //! that ends meanwhile raises the visible sequence number past the batch. A snapshot taken then would see part of a batch, or
 //! see it change. Between batches there is nothing to tear.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, Readable as _, Snapshot};
 use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
 
 use crate::{
-    OpenError, journal,
+    OpenError,
+    folder::{create_durably, sync_tree},
+    journal,
     stats::Stats,
     tuning::{JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
 };
@@ -20,6 +22,8 @@ use crate::{
 /// Longest key that fjall can tell from a longer one.
 pub(crate) const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
+/// The file that fjall writes last when it creates a database.
+const FJALL_MARKER: &str = "version";
 const SYSTEM: &str = "system";
 const STAMP_LIMIT: &[u8] = b"stamp-limit";
 
@@ -33,6 +37,10 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the records and brings them to the state after the last durable batch.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        let is_new = !path.join(FJALL_MARKER).exists();
+        if is_new {
+            begin_anew(path)?;
+        }
         journal::make_tail_durable(path)?;
         let db = Database::builder(path)
             .cache_size(cache_bytes)
@@ -44,6 +52,10 @@ impl Engine {
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
         let engine = Self { db, families, system };
+        if engine.stamp_limit()? == 0 {
+            // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored.
+            sync_tree(path).map_err(|e| OpenError::io(path, e))?;
+        }
         engine.wait_for_recovered_memtables();
         Ok(engine)
     }
@@ -83,6 +95,21 @@ impl Engine {
     pub(crate) fn backlog(&self) -> (usize, usize) {
         self.keyspaces().fold((0, 0), |(sealed, runs), k| (sealed.max(k.sealed_memtable_count()), runs.max(k.tree.l0_run_count())))
     }
+}
+
+/// A first start that was cut short leaves files that fjall trips over. They hold nothing: fjall writes its marker before it
+/// takes a batch. Whatever else is there without a marker is not touched.
+fn begin_anew(path: &Path) -> Result<(), OpenError> {
+    let io = |e| OpenError::io(path, e);
+    if path.exists() {
+        let keyspaces = path.join("keyspaces");
+        let unused = !keyspaces.exists() || fs::read_dir(&keyspaces).map_err(io)?.next().is_none();
+        if !unused || !journal::is_blank(path).map_err(io)? {
+            return Err(OpenError::Records(format!("{} is missing", path.join(FJALL_MARKER).display())));
+        }
+        fs::remove_dir_all(path).map_err(io)?;
+    }
+    create_durably(path)
 }
 
 /// The durable state after one batch.

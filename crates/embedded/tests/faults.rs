@@ -1,0 +1,208 @@
+//! Disks that refuse. A full disk is a small file system in memory (needs root to mount; said loudly where it is not possible);
+//! a broken one is a limit on file sizes, under which a child process runs (every write beyond it fails with EFBIG).
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use holdfast_embedded::{EmbeddedStore, Health, Offline, Options};
+use holdfast_model::{ByteSpan, limits::MIB};
+use holdfast_store::{Blobs as _, Commit, Family, Metadata as _, RecordKey, Records, StoreError, Write, transact};
+
+const FOLDER: &str = "HOLDFAST_FAULTS_FOLDER";
+
+fn body(n: u64) -> RecordKey {
+    RecordKey::new(Family::Body, n.to_be_bytes().to_vec())
+}
+
+async fn put(store: &EmbeddedStore, n: u64, len: usize) -> Result<(), StoreError> {
+    let written = transact(store, vec![body(n)], move |_: &Records<'_>| {
+        Commit::<(), ()>::Write(
+            vec![Write::put(body(n), vec![n as u8; len]), Write::put(RecordKey::new(Family::Object, n.to_be_bytes().to_vec()), "v")],
+            (),
+        )
+    });
+    written.await.map(|written| written.expect("no refusal"))
+}
+
+async fn expect_bodies(store: &EmbeddedStore, acknowledged: &[u64], len: usize) {
+    for n in acknowledged {
+        let value = store.get(&body(*n)).await.expect("a read");
+        assert!(value.is_some_and(|v| v == vec![*n as u8; len]), "body {n} is lost");
+        assert!(store.get(&RecordKey::new(Family::Object, n.to_be_bytes().to_vec())).await.expect("a read").is_some());
+    }
+}
+
+/// A file system of a few MiB, while it lives.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(mib: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = format!("size={mib}m");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(folder.path()).stderr(Stdio::null());
+        if mount.status().is_ok_and(|s| s.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("NOT TESTED: a full disk, because no file system can be mounted here (run as root)");
+        None
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// Takes all space but `left` bytes.
+    fn fill(&self, left: u64) {
+        let stat = rustix::fs::statvfs(self.0.path()).expect("a file system");
+        let free = stat.f_bavail * stat.f_frsize;
+        std::fs::write(self.0.path().join("ballast"), vec![1; free.saturating_sub(left) as usize]).expect("a ballast");
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.path().join("ballast")).expect("a ballast");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_fills_up_under_a_commit_heals_when_there_is_space_again() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    // No reserve: the write itself meets the full disk.
+    let options = Options { space_reserve_bytes: 0, ..Options::default() };
+    let store = EmbeddedStore::open(disk.data(), options.clone()).expect("it opens");
+    let mut acknowledged = Vec::new();
+    for n in 0..20 {
+        put(&store, n, 60_000).await.expect("there is space");
+        acknowledged.push(n);
+    }
+    disk.fill(200_000);
+    let mut indefinite = Vec::new();
+    let mut definite = 0;
+    for n in 20..40 {
+        match put(&store, n, 60_000).await {
+            Ok(()) => acknowledged.push(n),
+            Err(error) if error.is_definite() => definite += 1,
+            Err(_) => indefinite.push(n),
+        }
+    }
+    assert!(!indefinite.is_empty() && definite > 0, "{indefinite:?} {definite}");
+    assert_eq!(store.health(), Health::Full);
+    assert!(store.stage().await.is_err());
+
+    disk.empty();
+    while store.health() != Health::Open {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.stats().heals.get() >= 1);
+    expect_bodies(&store, &acknowledged, 60_000).await;
+    for n in 40..60 {
+        put(&store, n, 60_000).await.expect("there is space again");
+        acknowledged.push(n);
+    }
+    let (mut outcomes, mut later) = (Vec::new(), Vec::new());
+    for n in &indefinite {
+        outcomes.push(store.get(&body(*n)).await.expect("a read").is_some());
+    }
+    store.close().await;
+    let store = EmbeddedStore::open(disk.data(), options).expect("it opens");
+    expect_bodies(&store, &acknowledged, 60_000).await;
+    for n in &indefinite {
+        later.push(store.get(&body(*n)).await.expect("a read").is_some());
+    }
+    assert_eq!(outcomes, later, "what was decided when it healed stays");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_fills_up_under_a_blob_refuses_it_and_leaves_nothing() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    for reserve in [0, MIB] {
+        let store = EmbeddedStore::open(disk.data(), Options { space_reserve_bytes: reserve, ..Options::default() }).expect("it opens");
+        disk.fill(4 * MIB);
+        let mut writer = store.stage().await.expect("a writer");
+        let mut result = Ok(());
+        for _ in 0..64 {
+            result = writer.append(vec![1; 256 * 1024].into()).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        assert!(matches!(result, Err(StoreError::Full(_))), "{result:?}");
+        assert!(writer.append("more".into()).await.is_ok() || writer.seal().await.is_err());
+        while store.staged_bytes() > 0 {
+            tokio::task::yield_now().await;
+        }
+        disk.empty();
+        put(&store, 1, 1000).await.expect("a record");
+        store.close().await;
+        let checked = Offline::open(&disk.data()).expect("it opens").check_blobs().expect("it reads");
+        assert_eq!((checked.unnamed, checked.faults), (0, vec![]));
+    }
+}
+
+/// Runs under a limit on file sizes when the test below starts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn child() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let store =
+        EmbeddedStore::open(Path::new(&folder), Options { busy_after: Duration::from_secs(20), ..Options::default() }).expect("it opens");
+    let mut writer = store.stage().await.expect("a writer");
+    let mut blob = Ok(());
+    for _ in 0..80 {
+        blob = writer.append(vec![1; MIB as usize].into()).await;
+        if blob.is_err() {
+            break;
+        }
+    }
+    let error = blob.expect_err("the extent is too large for this disk");
+    println!("blob definite={} staged={}", error.is_definite(), store.staged_bytes());
+    assert_eq!(store.health(), Health::Open, "a blob that fails harms nobody else");
+    for n in 0.. {
+        match put(&store, n, MIB as usize).await {
+            Ok(()) => println!("ack {n}"),
+            Err(error) => {
+                println!("failed definite={}", error.is_definite());
+                break;
+            }
+        }
+    }
+    let after = put(&store, 1_000_000, 10).await.expect_err("a poisoned store takes nothing");
+    println!("after {}", matches!(after, StoreError::Unavailable(_)));
+    println!("health {}", matches!(store.health(), Health::Poisoned(_)));
+    println!("read {}", store.get(&body(0)).await.expect("a read").is_some());
+    println!("stage {}", store.stage().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_io_error_on_the_commit_path_poisons_and_a_restart_has_all_that_was_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Above the 64 MiB that fjall reserves for a journal, and below what a journal grows to before it is sealed.
+    let limited = "trap '' XFSZ; ulimit -f 67000; exec \"$0\" child --exact --nocapture --test-threads=1";
+    let mut child = Command::new("bash");
+    child.args(["-c", limited]).arg(std::env::current_exe().expect("this binary")).env(FOLDER, folder.path());
+    let out = child.stderr(Stdio::inherit()).output().expect("a child");
+    let out = String::from_utf8(out.stdout).expect("text");
+    let has = |line: &str| assert!(out.lines().any(|l| l == line), "{line:?} is missing in:\n{out}");
+    ["blob definite=true staged=0", "failed definite=false", "after true", "health true", "read true", "stage true"]
+        .into_iter()
+        .for_each(has);
+
+    let store = EmbeddedStore::open(folder.path(), Options::default()).expect("it opens without the limit");
+    let acknowledged: Vec<u64> = out.lines().filter_map(|l| l.strip_prefix("ack ")?.parse().ok()).collect();
+    assert!(acknowledged.len() > 20);
+    expect_bodies(&store, &acknowledged, MIB as usize).await;
+    assert_eq!(store.get(&body(1_000_000)).await, Ok(None), "a definite refusal wrote nothing");
+    put(&store, 1_000_001, 10).await.expect("it writes again");
+    let blob = store.stage().await.expect("a writer").seal().await.expect("a seal");
+    assert!(store.read(blob.id, ByteSpan { start: 0, end: 0 }).await.is_ok());
+    store.close().await;
+}
