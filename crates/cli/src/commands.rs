@@ -90,11 +90,20 @@ fn serve_until_stopped(config: Config) -> anyhow::Result<()> {
 /// `holdfast check`.
 pub(crate) fn check(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     let data: &PathBuf = arguments.get_one("data").expect("clap demands --data");
-    let report = holdfast_server::check(data).map_err(anyhow::Error::from).map_err(failure(COULD_NOT_RUN))?;
+    let checked = runtime().map(|runtime| runtime.block_on(holdfast_server::check(data)));
+    let report = checked.and_then(|report| Ok(report?)).map_err(failure(COULD_NOT_RUN))?;
     for finding in &report.findings {
         println!("{finding}");
     }
-    println!("{} records and {} bytes read, {} wrong", report.records, report.bytes, report.findings.len());
+    println!(
+        "{} records, {} objects and {} bytes read; {} garbage records and {} unnamed blobs wait to be reclaimed; {} wrong",
+        report.records,
+        report.objects,
+        report.bytes,
+        report.garbage,
+        report.unnamed_blobs,
+        report.findings.len()
+    );
     Ok(ExitCode::from(if report.findings.is_empty() { 0 } else { FAILED }))
 }
 

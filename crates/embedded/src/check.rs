@@ -2,14 +2,18 @@
 
 use std::{path::Path, sync::Arc};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::Readable as _;
-use holdfast_store::{BlobId, Family, RecordKey, StoreError};
+use holdfast_model::ByteSpan;
+use holdfast_store::{
+    BlobId, BlobWriter, Blobs, ByteStream, Decide, Family, KeyRange, Metadata, Outcome, RecordKey, SealedBlob, StoreError, Visit,
+};
 
 use crate::{
     OpenError, Stats,
     extent_format::{CHUNK_BYTES, checksum},
-    extent_reader::Extent,
+    extent_reader::{self, Extent},
     extents::{for_each_extent, path_of},
     folder::Folder,
     records::{Engine, View, read_error},
@@ -140,4 +144,46 @@ impl Offline {
         }
         Ok(len)
     }
+}
+
+/// The records as they are; nothing can be written.
+#[async_trait]
+impl Metadata for Offline {
+    async fn get(&self, key: &RecordKey) -> Result<Option<Bytes>, StoreError> {
+        self.view.get(key)
+    }
+
+    async fn scan_raw(&self, range: KeyRange, mut visit: Visit) -> Result<(), StoreError> {
+        self.view.scan(&range, &Stats::default(), &mut visit)
+    }
+
+    async fn transact_raw(&self, _keys: Vec<RecordKey>, _decide: Decide) -> Result<Outcome, StoreError> {
+        Err(read_only())
+    }
+}
+
+/// The blobs as they are; none can be written or deleted.
+#[async_trait]
+impl Blobs for Offline {
+    async fn stage(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
+        Err(read_only())
+    }
+
+    async fn read(&self, blob: BlobId, span: ByteSpan) -> Result<ByteStream, StoreError> {
+        extent_reader::read(path_of(&self.folder.extents(), blob), blob, span, Arc::new(Stats::default())).await
+    }
+
+    async fn delete(&self, _blob: BlobId) -> Result<(), StoreError> {
+        Err(read_only())
+    }
+
+    fn staged_bytes(&self) -> u64 {
+        0
+    }
+
+    fn named(&self, _blob: SealedBlob) {}
+}
+
+fn read_only() -> StoreError {
+    StoreError::Unavailable("the folder is opened to be read only".into())
 }

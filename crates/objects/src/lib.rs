@@ -28,7 +28,8 @@ mod uploads;
 use std::sync::Arc;
 
 use holdfast_model::{BucketName, ObjectKey, limits::INVOCATION_ID_BYTES_MAX};
-use holdfast_store::{Blobs, Metadata, StoreError, Write, transact};
+use holdfast_store::{Blobs, Metadata, Write, transact};
+pub use holdfast_store::{ByteStream, StoreError};
 use tokio::sync::Notify;
 
 pub use buckets::Bucket;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use http_body_util::{
+    BodyExt as _,
+    combinators::{BoxBody, UnsyncBoxBody},
+};
 
 use crate::{
     auth::{BodyDecoder, BodyEnd, PayloadMode},
@@ -13,7 +16,7 @@ use crate::{
 
 /// Any error, as a body may end with one.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// A body as it comes from the wire, or goes to it.
+/// A body as it goes to the wire.
 pub type WireBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// How long a client may send nothing of a body that is waited for.
@@ -25,7 +28,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A body that is being read.
 pub(crate) struct RequestBody {
-    wire: WireBody,
+    wire: BoxBody<Bytes, BoxError>,
     decoder: Option<BodyDecoder>,
     encoded_length: Option<u64>,
     received: u64,
@@ -35,7 +38,7 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     /// Nothing is read yet: a client that waits for `100 Continue` gets it when the first piece is asked for.
-    pub(crate) fn new(wire: WireBody, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(wire: BoxBody<Bytes, BoxError>, headers: &HeaderMap) -> Self {
         let length = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let chunked = headers.contains_key(http::header::TRANSFER_ENCODING);
         let expects_continue = headers.get(http::header::EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));

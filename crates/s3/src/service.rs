@@ -59,11 +59,11 @@ impl Service {
     /// Answers a request; errors are answers too. The facts ride on the response as an extension.
     pub async fn serve<B>(&self, request: Request<B>) -> Response<WireBody>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
         let (head, body) = request.into_parts();
-        let mut body = RequestBody::new(body.map_err(Into::into).boxed_unsync(), &head.headers);
+        let mut body = RequestBody::new(body.map_err(Into::into).boxed(), &head.headers);
         let mut facts = RequestFacts { request_id: request_id(), ..RequestFacts::default() };
         let answered = self.answer(&head, &mut body, &mut facts).await;
         let mut response = match answered {

@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Config, LogKeys};
 use crate::connection::{ConnectionInfo, Respond};
-use crate::facts::RequestFacts;
 use crate::head_rules::Refusal;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::request_trace::RequestTrace;
 use crate::wire_guard::{REFUSED_METHOD, Traffic};
 use crate::{Handler, ResponseBody, body};
+use holdfast_s3::RequestFacts;
 
 /// What a client should wait before it tries again after SlowDown, in seconds.
 const RETRY_AFTER_SECS: HeaderValue = HeaderValue::from_static("1");

@@ -7,11 +7,11 @@
 mod admin;
 mod banner;
 mod check;
+mod collector;
 mod config;
 mod connection;
 mod credentials;
 mod exposure;
-mod facts;
 mod framer;
 mod front;
 mod head_rules;
@@ -23,6 +23,7 @@ mod request_trace;
 mod server;
 mod settings;
 mod stall;
+mod store_metrics;
 mod telemetry;
 mod tls;
 mod wire_guard;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
@@ -40,9 +41,9 @@ pub use config::{Config, ConfigError, LogFormat, LogKeys, Source, TlsFiles, Valu
 pub use connection::ConnectionInfo;
 pub use credentials::{CREDENTIALS_FILE, CredentialsError, Origin, RootCredentials, Secret};
 pub use exposure::{Exposed, refuse_exposure};
-pub use facts::RequestFacts;
 pub use health::Readiness;
-pub use metrics::{Counter, Finished, Gauge, Histogram, Metrics};
+pub use holdfast_s3::RequestFacts;
+pub use metrics::{Counter, Finished, Gauge, Histogram, Metrics, Source as MetricsSource};
 pub use parts::{Opening, Parts};
 pub use server::{ServeError, Server, serve, until_told_to_stop};
 pub use settings::{Arity, SECRET_VARIABLES, SETTINGS, Setting, setting};
@@ -52,7 +53,7 @@ pub use tls::TlsError;
 /// Any error, as a response's body may end with one.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a response.
-pub type ResponseBody = BoxBody<Bytes, BoxError>;
+pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 /// The S3 service, as the server calls it. It answers every request: its errors are responses.
 ///
 /// The future is dropped when the client goes away, so what must not be left half done belongs into a task of its own.
@@ -61,5 +62,5 @@ pub type Handler = Arc<dyn Fn(http::Request<Incoming>, ConnectionInfo) -> BoxFut
 
 /// A body that is all there.
 pub(crate) fn body(text: String) -> ResponseBody {
-    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
+    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync()
 }

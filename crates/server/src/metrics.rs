@@ -14,8 +14,6 @@ use holdfast_model::limits::METRIC_SERIES_MAX;
 use parking_lot::RwLock;
 
 const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-const SYNC_SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-const BATCH_SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 const OTHER: &str = "other";
 
 /// A number that only grows.
@@ -147,21 +145,24 @@ pub struct Finished {
     pub bytes_sent: u64,
 }
 
+/// Renders metrics that another part of the process keeps.
+pub type Source = Box<dyn Fn(&mut String) + Send + Sync>;
+
 /// All metrics of a server.
-#[derive(Debug)]
 pub struct Metrics {
     requests: Family<(&'static str, &'static str), Counter>,
     durations: Family<&'static str, Histogram>,
     conditional: Family<(&'static str, &'static str), Counter>,
     bytes_received: Counter,
     bytes_sent: Counter,
-    commit_batch_size: Histogram,
-    sync_seconds: Histogram,
+    sources: RwLock<Vec<Source>>,
     started_at_secs: u64,
     /// Requests being served now.
     pub requests_in_flight: Gauge,
-    /// Bytes staged and not yet named by a record.
-    pub staged_bytes: Gauge,
+    /// Garbage records that the collector is done with.
+    pub garbage_collected: Counter,
+    /// Blobs that the collector deleted.
+    pub blobs_deleted: Counter,
     /// Connections open now.
     pub connections_open: Gauge,
     /// Connections accepted since the start.
@@ -179,11 +180,11 @@ impl Metrics {
             conditional: Family::new((OTHER, OTHER), Counter::default),
             bytes_received: Counter::default(),
             bytes_sent: Counter::default(),
-            commit_batch_size: Histogram::new(BATCH_SIZES),
-            sync_seconds: Histogram::new(SYNC_SECONDS),
+            sources: RwLock::default(),
             started_at_secs,
             requests_in_flight: Gauge::default(),
-            staged_bytes: Gauge::default(),
+            garbage_collected: Counter::default(),
+            blobs_deleted: Counter::default(),
             connections_open: Gauge::default(),
             connections_accepted: Counter::default(),
             slow_downs: Counter::default(),
@@ -201,11 +202,9 @@ impl Metrics {
         self.bytes_sent.add(request.bytes_sent);
     }
 
-    /// Counts one durable batch: how many transactions it held, and how long its sync took.
-    #[allow(clippy::cast_precision_loss, reason = "batches are far below 2^52")]
-    pub fn committed(&self, batch_size: usize, sync: Duration) {
-        self.commit_batch_size.observe(batch_size as f64);
-        self.sync_seconds.observe_duration(sync);
+    /// Adds the metrics of another part of the process.
+    pub fn add_source(&self, source: Source) {
+        self.sources.write().push(source);
     }
 
     /// Everything, in Prometheus' text format 0.0.4.
@@ -223,17 +222,9 @@ impl Metrics {
         self.conditional.each(|(operation, verdict), counter| {
             sample(&mut out, "holdfast_conditional_total", &format!("{{operation=\"{operation}\",verdict=\"{verdict}\"}}"), counter.get());
         });
-        self.render_store(&mut out);
+        self.sources.read().iter().for_each(|source| source(&mut out));
         self.render_process(&mut out);
         out
-    }
-
-    fn render_store(&self, out: &mut String) {
-        describe(out, "holdfast_commit_batch_size", "histogram", "Transactions that one durable batch held.");
-        self.commit_batch_size.render(out, "holdfast_commit_batch_size", "");
-        describe(out, "holdfast_sync_seconds", "histogram", "How long making a batch durable took.");
-        self.sync_seconds.render(out, "holdfast_sync_seconds", "");
-        single(out, "holdfast_staged_bytes", "gauge", "Bytes staged and not yet named by a record.", self.staged_bytes.get());
     }
 
     fn render_process(&self, out: &mut String) {
@@ -241,6 +232,8 @@ impl Metrics {
         single(out, "holdfast_s3_bytes_sent_total", "counter", "Bytes of answers' bodies.", self.bytes_sent.get());
         single(out, "holdfast_requests_in_flight", "gauge", "Requests being served.", self.requests_in_flight.get());
         single(out, "holdfast_slow_downs_total", "counter", "Requests beyond the limit, answered 503 SlowDown.", self.slow_downs.get());
+        single(out, "holdfast_garbage_collected_total", "counter", "Garbage records reclaimed.", self.garbage_collected.get());
+        single(out, "holdfast_blobs_deleted_total", "counter", "Blobs deleted.", self.blobs_deleted.get());
         single(out, "holdfast_connections_open", "gauge", "Connections of the S3 endpoint.", self.connections_open.get());
         single(out, "holdfast_connections_accepted_total", "counter", "Connections accepted.", self.connections_accepted.get());
         single(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.", self.started_at_secs);
@@ -249,7 +242,7 @@ impl Metrics {
     }
 }
 
-fn describe(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn describe(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
@@ -257,7 +250,7 @@ fn sample(out: &mut String, name: &str, labels: &str, value: impl Display) {
     let _ = writeln!(out, "{name}{labels} {value}");
 }
 
-fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl Display) {
+pub(crate) fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl Display) {
     describe(out, name, kind, help);
     sample(out, name, "", value);
 }
@@ -279,7 +272,7 @@ mod tests {
         };
         metrics.finished(&put);
         metrics.finished(&Finished { code: "PreconditionFailed", verdict: Some("failed"), ..put });
-        metrics.committed(5, Duration::from_micros(300));
+        metrics.add_source(Box::new(|out| single(out, "holdfast_staged_bytes", "gauge", "Bytes.", 5)));
         let text = metrics.render();
         for line in text.lines().filter(|line| !line.starts_with("# ")) {
             let (series, value) = line.rsplit_once(' ').expect("name and value");
@@ -294,8 +287,7 @@ mod tests {
             "holdfast_s3_request_duration_seconds_bucket{operation=\"PutObject\",le=\"0.0025\"} 0",
             "holdfast_s3_request_duration_seconds_bucket{operation=\"PutObject\",le=\"0.005\"} 2",
             "holdfast_s3_request_duration_seconds_count{operation=\"PutObject\"} 2",
-            "holdfast_commit_batch_size_bucket{le=\"8\"} 1",
-            "holdfast_sync_seconds_count 1",
+            "holdfast_staged_bytes 5",
             "holdfast_s3_bytes_received_total 20",
             "process_start_time_seconds 7",
         ] {

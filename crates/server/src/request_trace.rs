@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use crate::config::LogKeys;
 use crate::connection::ConnectionInfo;
-use crate::facts::RequestFacts;
 use crate::metrics::{Finished, Metrics};
 use crate::telemetry::logged_key;
 use crate::wire_guard::Traffic;
 use crate::{BoxError, ResponseBody};
+use holdfast_s3::RequestFacts;
 
 /// A request under way.
 pub(crate) struct RequestTrace {

@@ -48,7 +48,7 @@ pub enum ServeError {
     },
     /// The data folder cannot be opened.
     #[error("the data folder cannot be opened: {0}")]
-    Open(String),
+    Store(Box<dyn std::error::Error + Send + Sync>),
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
@@ -67,9 +67,12 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(),
     refuse_exposure(&config, &credentials)?;
     let metrics = Metrics::new(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0));
     let parts = open(Opening { config: &config, credentials: &credentials, metrics: &metrics }).await?;
+    let close = Arc::clone(&parts.close);
     let server = Server::bind(&config, parts, metrics)?;
     print(&banner::started(&config, &credentials, server.s3_address(), server.admin_address()));
-    server.run(stop).await
+    let ended = server.run(stop).await;
+    close().await;
+    ended
 }
 
 /// Resolves at the first SIGTERM or SIGINT.

@@ -1,8 +1,7 @@
 //! Facts of the layers below -> S3 errors. Each fact has exactly one code.
 
 use holdfast_model::limits::PART_BYTES_MIN;
-use holdfast_objects::ObjectsError;
-use holdfast_store::StoreError;
+use holdfast_objects::{ObjectsError, StoreError};
 use http::{HeaderValue, header};
 
 use super::{Code, S3Error};

@@ -16,7 +16,11 @@ pub(super) async fn delete_objects(call: &mut Call<'_>) -> Answer {
     let request = parse_delete(&receive::document(call).await?)?;
     let call = &*call;
     call.objects().bucket(call.bucket()?).await.map_err(|e| call.refused(e))?;
-    let deletes = request.entries.iter().map(|entry| delete(call, entry));
+    // Collected first: the compiler cannot prove a closure that borrows each entry to be fit for another thread.
+    let mut deletes = Vec::with_capacity(request.entries.len());
+    for entry in &request.entries {
+        deletes.push(delete(call, entry));
+    }
     let outcomes: Vec<_> = stream::iter(deletes).buffered(AT_ONCE).collect().await;
     Ok(render::document(delete_result(&outcomes, request.quiet)))
 }

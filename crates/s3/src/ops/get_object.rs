@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use holdfast_model::{ByteRange, ByteSpan, ChecksumKind, ReadConditions};
-use holdfast_objects::{ObjectHead, OpenObject};
-use holdfast_store::ByteStream;
+use holdfast_objects::{ByteStream, ObjectHead, OpenObject};
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
