@@ -1,6 +1,7 @@
 # Every command of the repository. `just` alone lists them.
 
 set positional-arguments
+set shell := ["bash", "-euc"]
 
 default:
     @just --list

@@ -28,7 +28,6 @@ pub(crate) struct RequestTrace {
     connection: ConnectionInfo,
     method: Method,
     started: Instant,
-    bytes_read_before: u64,
     bytes_sent: u64,
     /// `None` until there is an answer.
     status: Option<StatusCode>,
@@ -55,7 +54,6 @@ impl RequestTrace {
             connection,
             method,
             started: Instant::now(),
-            bytes_read_before: traffic.bytes_read(),
             bytes_sent: 0,
             status: None,
             complete: false,
@@ -116,7 +114,7 @@ impl Drop for RequestTrace {
             code: self.code(),
             verdict: self.facts.verdict,
             duration: self.started.elapsed(),
-            bytes_received: self.traffic.bytes_read() - self.bytes_read_before,
+            bytes_received: self.traffic.take_bytes(),
             bytes_sent: self.bytes_sent,
         };
         self.metrics.finished(&finished);

@@ -92,3 +92,33 @@ fn server_config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_pair(files: &TlsFiles) {
+        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("generated");
+        std::fs::write(&files.cert, cert.pem()).expect("written");
+        std::fs::write(&files.key, signing_key.serialize_pem()).expect("written");
+    }
+
+    #[test]
+    fn a_reload_replaces_the_certificate_and_a_failed_one_keeps_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = TlsFiles { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+        write_pair(&files);
+        let tls = Tls::load(files.clone()).expect("loaded");
+        let first = Arc::clone(&tls.current.read());
+
+        std::fs::write(&files.key, "half written").expect("written");
+        tls.reload().expect_err("no key");
+        std::fs::remove_file(&files.cert).expect("removed");
+        tls.reload().expect_err("no certificate");
+        assert!(Arc::ptr_eq(&first, &tls.current.read()));
+
+        write_pair(&files);
+        tls.reload().expect("reloaded");
+        assert!(!Arc::ptr_eq(&first, &tls.current.read()));
+    }
+}

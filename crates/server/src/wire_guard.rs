@@ -36,14 +36,16 @@ pub(crate) struct Timeouts {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     bytes_read: AtomicU64,
+    bytes_taken: AtomicU64,
     heads: AtomicU64,
     in_body: AtomicBool,
 }
 
 impl Traffic {
-    /// Bytes read since the connection began, heads and chunk lines included.
-    pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
+    /// Bytes read since the last call, heads and chunk lines included: those of one request, if each request calls once at its end.
+    pub(crate) fn take_bytes(&self) -> u64 {
+        let read = self.bytes_read.load(Ordering::Relaxed);
+        read - self.bytes_taken.swap(read, Ordering::Relaxed)
     }
 
     /// Whether the body of the connection's `nth` request (from 1) has not been received to its end.

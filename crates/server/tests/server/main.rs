@@ -4,6 +4,7 @@ mod config;
 mod credentials;
 mod health;
 mod limits;
+mod log;
 mod shutdown;
 mod support;
 mod tls;

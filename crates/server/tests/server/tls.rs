@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustix::process::{Signal, getpid, kill_process};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,6 +69,23 @@ async fn a_client_without_tls_is_turned_away_and_others_are_served() {
     assert_eq!(statuses(&String::from_utf8_lossy(&answer)), Vec::<u16>::new());
     let name = ServerName::try_from("localhost").expect("a name");
     connector(roots, &rustls::version::TLS13).connect(name, connect(server.address).await).await.expect("a handshake");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_brings_the_new_certificate_without_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old_roots = certificate(folder.path());
+    let server = serve(folder.path());
+    let trusts = async |roots: &RootCertStore| {
+        let name = ServerName::try_from("localhost").expect("a name");
+        connector(roots.clone(), &rustls::version::TLS13).connect(name, connect(server.address).await).await.is_ok()
+    };
+    assert!(trusts(&old_roots).await, "and the server listens to signals by now");
+    let new_roots = certificate(folder.path());
+    assert!(!trusts(&new_roots).await);
+    kill_process(getpid(), Signal::HUP).expect("signalled");
+    while !trusts(&new_roots).await {}
+    assert!(!trusts(&old_roots).await);
 }
 
 #[test]
