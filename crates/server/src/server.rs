@@ -133,6 +133,8 @@ impl Server {
     /// # Errors
     /// Signals cannot be received.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        // Before any connection is accepted: from then on a hangup must not end the process.
+        let reloading = self.tls.map(reload_on_hangup).transpose()?.map(tokio::spawn);
         let (phase, s3_phase) = watch::channel(Phase::Serving);
         // The admin endpoint outlives the S3 endpoint, so that probes see it drain.
         let (admin_phase, admin_phase_seen) = watch::channel(Phase::Serving);
@@ -144,7 +146,6 @@ impl Server {
             let uncounted = Metrics::new(0);
             tokio::spawn(listener.accept_until_draining(rules(respond, admin_phase_seen), uncounted));
         }
-        let reloading = self.tls.map(reload_on_hangup).transpose()?.map(tokio::spawn);
 
         stop.await;
         tracing::info!(grace = ?self.config.shutdown_grace, "stopping: no new connections, requests under way may finish");
