@@ -1,6 +1,6 @@
 //! The binary as an operator meets it: what it prints, and its exit codes.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -22,12 +22,17 @@ fn start(data: &Path) -> (Child, String) {
     let data = data.to_str().expect("utf-8");
     let mut command = holdfast(&["serve", "--data", data, "--listen", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let printed = printed_until_serving(&mut child);
+    (child, printed)
+}
+
+fn printed_until_serving(child: &mut Child) -> String {
     let mut printed = String::new();
     let mut lines = BufReader::new(child.stdout.take().expect("piped"));
     while !printed.contains("put-object") {
         assert!(lines.read_line(&mut printed).expect("readable") > 0, "ended after {printed}");
     }
-    (child, printed)
+    printed
 }
 
 fn stop(mut child: Child, signal: Signal) -> Option<i32> {
@@ -102,4 +107,48 @@ fn a_port_in_use_is_named() {
     child.stderr.take().expect("piped").read_to_string(&mut text).expect("readable");
     assert_eq!(child.wait().expect("ended").code(), Some(1));
     assert!(text.contains(&address) && text.contains("another server"), "{text}");
+}
+
+#[test]
+fn a_folder_in_use_is_refused_and_a_fresh_one_checks_clean() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("utf-8");
+    let (child, _) = start(folder.path());
+    for command in [["serve", "--data", data, "--listen", "127.0.0.1:0"].as_slice(), &["check", "--data", data]] {
+        let (code, text) = run(command);
+        let expected = if command[0] == "serve" { 1 } else { 2 };
+        assert!(code == Some(expected) && text.contains("another holdfast process"), "{command:?}: {code:?} {text}");
+    }
+    assert_eq!(stop(child, Signal::TERM), Some(0));
+    let (code, text) = run(&["check", "--data", data]);
+    assert!(code == Some(0) && text.contains("0 wrong"), "{code:?} {text}");
+}
+
+#[test]
+fn a_server_that_serves_is_ready_and_counts_its_commits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = holdfast(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let mut child = command.env("HOLDFAST_DATA", folder.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let printed = printed_until_serving(&mut child);
+    let admin = printed.lines().find_map(|line| line.trim().strip_prefix("admin")?.trim().strip_prefix("http://")).expect("printed");
+    let (admin, _) = admin.split_once('/').expect("a path");
+    let ready = get(admin, "/health/ready");
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.ends_with("ok\n"), "{ready}");
+    let metrics = get(admin, "/metrics");
+    assert!(metrics.contains("holdfast_commit_batch_size_bucket{le=\"1\"} 1\n"), "the probe is a commit\n{metrics}");
+    assert!(metrics.contains("holdfast_sync_seconds_bucket{le=\"0.00025\"}"), "{metrics}");
+    let samples = metrics.split_once("\r\n\r\n").expect("a body").1.lines().filter(|line| !line.starts_with('#'));
+    for sample in samples {
+        assert!(sample.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok()), "{sample}");
+    }
+    assert_eq!(stop(child, Signal::TERM), Some(0));
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
 }

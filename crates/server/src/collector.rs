@@ -13,9 +13,9 @@ use crate::metrics::Metrics;
 /// How long a pass waits for more garbage to come together.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often a pass is made although nothing was heard of.
-const REGULARLY: Duration = Duration::from_secs(60);
+const REGULARLY: Duration = Duration::from_mins(1);
 /// How often answers that are old enough are forgotten.
-const FORGET_REPLAYS: Duration = Duration::from_secs(3600);
+const FORGET_REPLAYS: Duration = Duration::from_hours(1);
 
 /// A running collector.
 pub(crate) struct Collector {

@@ -1,9 +1,10 @@
 //! The front door of the S3 endpoint, before any S3: refused heads, health, admission; then the S3 service.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use holdfast_s3::RequestFacts;
+use holdfast_s3::error::S3Error;
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
@@ -15,10 +16,9 @@ use crate::metrics::Metrics;
 use crate::request_trace::RequestTrace;
 use crate::wire_guard::{REFUSED_METHOD, Traffic};
 use crate::{Handler, ResponseBody, body};
-use holdfast_s3::RequestFacts;
 
-/// What a client should wait before it tries again after SlowDown, in seconds.
-const RETRY_AFTER_SECS: HeaderValue = HeaderValue::from_static("1");
+/// What errors give as HostId, as the S3 service does.
+const HOST_ID: &str = "holdfast";
 
 /// Everything between a connection and the S3 service.
 pub(crate) struct Front {
@@ -65,7 +65,7 @@ impl Front {
         }
         let Ok(permit) = Arc::clone(&self.admission).try_acquire_owned() else {
             self.metrics.slow_downs.add(1);
-            return trace(None).answer(slow_down());
+            return trace(None).answer(answer_of(&S3Error::slow_down(), request.uri().path()));
         };
         let trace = trace(Some(permit));
         let response = (self.handler)(request, info).await;
@@ -89,32 +89,19 @@ pub(crate) fn refusal_answer(request: &Request<Incoming>) -> Option<(Response<Re
         return None;
     }
     let refusal = Refusal::from_slug(request.uri().path().trim_start_matches('/'))?;
-    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response = error(status, refusal.code(), refusal.message());
+    let mut response = answer_of(&S3Error::new(refusal.code()).with_message(refusal.message()), "");
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     Some((response, refusal))
 }
 
-fn slow_down() -> Response<ResponseBody> {
-    let message = "The server is at its limit of concurrent requests; reduce your request rate and try again.";
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", message);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECS);
-    response
-}
-
-/// An S3 error for a request that the S3 service never sees.
-fn error(status: StatusCode, code: &'static str, message: &str) -> Response<ResponseBody> {
+/// The answer to a request that the S3 service never sees.
+fn answer_of(error: &S3Error, resource: &str) -> Response<ResponseBody> {
     let request_id = request_id();
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let message = message.replace('&', "&amp;").replace('<', "&lt;");
-    let _ = write!(xml, "<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>");
-    let mut response = Response::new(body(xml));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    let mut response = error.response(false, resource, &request_id, HOST_ID).map(body);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-amz-request-id", value);
     }
-    response.extensions_mut().insert(RequestFacts { request_id, code, ..RequestFacts::default() });
+    response.extensions_mut().insert(RequestFacts { request_id, code: error.code().name(), ..RequestFacts::default() });
     response
 }
 

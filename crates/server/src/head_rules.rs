@@ -4,6 +4,7 @@
 //! RFC 9112 leaves to a recipient's leniency is refused here. Input is a whole head: every line ends in CRLF and the last line is empty.
 
 use holdfast_model::limits::HEADERS_MAX;
+use holdfast_s3::error::Code;
 
 /// How the body that follows a head is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(crate) enum Framing {
 }
 
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:literal, $code:literal, $message:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $slug:literal, $code:ident, $message:literal;)*) => {
         /// Why a head is refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Refusal { $($(#[$doc])* $name,)* }
@@ -23,10 +24,8 @@ macro_rules! refusals {
         impl Refusal {
             /// A name that fits into a path and a metric's label.
             pub(crate) fn slug(self) -> &'static str { match self { $(Refusal::$name => $slug,)* } }
-            /// The HTTP status of the answer.
-            pub(crate) fn status(self) -> u16 { match self { $(Refusal::$name => $status,)* } }
             /// The S3 error code of the answer.
-            pub(crate) fn code(self) -> &'static str { match self { $(Refusal::$name => $code,)* } }
+            pub(crate) fn code(self) -> Code { match self { $(Refusal::$name => Code::$code,)* } }
             /// What is wrong and what would be right.
             pub(crate) fn message(self) -> &'static str { match self { $(Refusal::$name => $message,)* } }
             /// The refusal of that name.
@@ -37,41 +36,41 @@ macro_rules! refusals {
 
 refusals! {
     /// A line that ends in LF alone.
-    BareLineFeed = "bare-line-feed", 400, "BadRequest", "A line of the request head ends in LF alone; end every line in CRLF.";
+    BareLineFeed = "bare-line-feed", BadRequest, "A line of the request head ends in LF alone; end every line in CRLF.";
     /// CR that does not belong to a line end.
-    BareCarriageReturn = "bare-carriage-return", 400, "BadRequest", "The request head has a CR that does not end a line.";
+    BareCarriageReturn = "bare-carriage-return", BadRequest, "The request head has a CR that does not end a line.";
     /// A header line that begins with white space.
-    FoldedLine = "folded-line", 400, "BadRequest", "A header is folded over several lines; send it on one line.";
+    FoldedLine = "folded-line", BadRequest, "A header is folded over several lines; send it on one line.";
     /// Not `METHOD target HTTP/1.x`.
-    RequestLine = "request-line", 400, "BadRequest", "The request line must be METHOD, one space, target, one space, HTTP/1.1.";
+    RequestLine = "request-line", BadRequest, "The request line must be METHOD, one space, target, one space, HTTP/1.1.";
     /// A target that is neither a path, `*`, nor a URL.
-    Target = "target", 400, "BadRequest", "The request target must be a path of visible ASCII characters without `#`.";
+    Target = "target", BadRequest, "The request target must be a path of visible ASCII characters without `#`.";
     /// A name that is no token, or is followed by white space.
-    HeaderName = "header-name", 400, "BadRequest", "A header line must be a name, a colon without white space before it, and a value.";
+    HeaderName = "header-name", BadRequest, "A header line must be a name, a colon without white space before it, and a value.";
     /// A control character in a value.
-    HeaderValue = "header-value", 400, "BadRequest", "A header value has a control character.";
+    HeaderValue = "header-value", BadRequest, "A header value has a control character.";
     /// More than [`HEADERS_MAX`] lines.
-    TooManyHeaders = "too-many-headers", 431, "RequestHeaderSectionTooLarge", "The request has more than 100 headers.";
+    TooManyHeaders = "too-many-headers", RequestHeaderSectionTooLarge, "The request has more than 100 headers.";
     /// More than `HEAD_BYTES_MAX` bytes.
-    HeadTooLarge = "head-too-large", 431, "RequestHeaderSectionTooLarge", "The request line and headers are larger than 64 KiB.";
+    HeadTooLarge = "head-too-large", RequestHeaderSectionTooLarge, "The request line and headers are larger than 64 KiB.";
     /// The head took too long.
-    HeadTooSlow = "head-too-slow", 400, "RequestTimeout", "The request head did not arrive in time.";
+    HeadTooSlow = "head-too-slow", RequestTimeout, "The request head did not arrive in time.";
     /// Content-Length given more than once, or as a list.
-    SeveralLengths = "several-lengths", 400, "BadRequest", "Content-Length is given more than once; send it once.";
+    SeveralLengths = "several-lengths", BadRequest, "Content-Length is given more than once; send it once.";
     /// Content-Length that is not a number.
-    Length = "length", 400, "BadRequest", "Content-Length must be a whole number of bytes.";
+    Length = "length", BadRequest, "Content-Length must be a whole number of bytes.";
     /// Content-Length and Transfer-Encoding.
-    LengthAndEncoding = "length-and-encoding", 400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other; send one.";
+    LengthAndEncoding = "length-and-encoding", BadRequest, "Content-Length and Transfer-Encoding exclude each other; send one.";
     /// Transfer-Encoding other than `chunked`, or twice, or in HTTP/1.0.
-    TransferEncoding = "transfer-encoding", 400, "BadRequest", "The only Transfer-Encoding is `chunked`, once, in HTTP/1.1.";
+    TransferEncoding = "transfer-encoding", BadRequest, "The only Transfer-Encoding is `chunked`, once, in HTTP/1.1.";
     /// HTTP/1.1 without Host.
-    MissingHost = "missing-host", 400, "BadRequest", "HTTP/1.1 needs a Host header.";
+    MissingHost = "missing-host", BadRequest, "HTTP/1.1 needs a Host header.";
     /// Host more than once.
-    SeveralHosts = "several-hosts", 400, "BadRequest", "Host is given more than once; send it once.";
+    SeveralHosts = "several-hosts", BadRequest, "Host is given more than once; send it once.";
     /// A Host that is no host.
-    Host = "host", 400, "BadRequest", "The Host header must be a host with an optional port.";
+    Host = "host", BadRequest, "The Host header must be a host with an optional port.";
     /// A URL as target whose authority is not the Host.
-    HostMismatch = "host-mismatch", 400, "BadRequest", "The authority of the request target and the Host header differ.";
+    HostMismatch = "host-mismatch", BadRequest, "The authority of the request target and the Host header differ.";
 }
 
 /// The headers that decide how a request is read, as far as they have been met.

@@ -40,6 +40,11 @@ impl Readiness for Ready {
     }
 }
 
+/// What a server is given, with nothing to close.
+pub(crate) fn parts(handler: Handler, readiness: Arc<dyn Readiness>) -> Parts {
+    Parts { handler, readiness, close: Arc::new(|| Box::pin(std::future::ready(()))) }
+}
+
 /// A server under test.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -56,7 +61,7 @@ impl Running {
 
     pub(crate) fn start_with(config: &Config, handler: Handler, readiness: Arc<dyn Readiness>) -> Self {
         let metrics = Metrics::new(0);
-        let server = Server::bind(config, Parts { handler, readiness }, Arc::clone(&metrics)).expect("bound");
+        let server = Server::bind(config, parts(handler, readiness), Arc::clone(&metrics)).expect("bound");
         let (address, admin) = (server.s3_address(), server.admin_address());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async {
@@ -109,7 +114,7 @@ pub(crate) fn text(text: String) -> Response<ResponseBody> {
 }
 
 pub(crate) fn full(text: String) -> ResponseBody {
-    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
+    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync()
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {

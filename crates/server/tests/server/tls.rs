@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
-use crate::support::{Running, config, connect, handler, read_until, statuses, text, write_file};
+use crate::support::{Running, config, connect, handler, parts, read_until, statuses, text, write_file};
 
 /// Writes a new certificate for `localhost` and returns roots that trust it.
 fn certificate(folder: &Path) -> RootCertStore {
@@ -105,10 +105,8 @@ fn files_that_are_no_pair_are_refused() {
         (&cert, &folder.path().join("none"), "none"),
     ] {
         let given = [("tls-cert", cert.to_str().expect("utf-8")), ("tls-key", key.to_str().expect("utf-8"))];
-        let parts = holdfast_server::Parts {
-            handler: handler(|_, _| async { text(String::new()) }),
-            readiness: Arc::new(crate::support::Ready(std::sync::Mutex::new(Ok(())))),
-        };
+        let ready = Arc::new(crate::support::Ready(std::sync::Mutex::new(Ok(()))));
+        let parts = parts(handler(|_, _| async { text(String::new()) }), ready);
         let error = holdfast_server::Server::bind(&config(&given), parts, holdfast_server::Metrics::new(0)).err().expect("refused");
         assert!(error.to_string().contains(expected), "{error}");
     }
