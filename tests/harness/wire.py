@@ -76,6 +76,25 @@ def request_bytes(method, host, path, query=(), headers=(), body=b""):
     return head(method, host, path, query, headers, sha256, length) + body
 
 
+def signed_chunks(host, path, body, headers=(), size=64 * 1024):
+    """A PutObject as STREAMING-AWS4-HMAC-SHA256-PAYLOAD: (head, [encoded chunks, the empty last one included])."""
+    pieces = [body[at:at + size] for at in range(0, len(body), size)] + [b""]
+    encoded = sum(len(f"{len(p):x};chunk-signature=") + 64 + 4 + len(p) for p in pieces)
+    kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    meant = [("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", str(len(body))), *headers]
+    request = head("PUT", host, path, (), meant, kind, [("content-length", str(encoded))])
+    text = request.decode("latin-1")
+    previous = text.split("Signature=")[1].split("\r\n")[0]
+    stamp = text.split("x-amz-date: ")[1].split("\r\n")[0]
+    scope, key = f"{stamp[:8]}/{REGION}/s3/aws4_request", signing_key(stamp[:8])
+    chunks = []
+    for piece in pieces:
+        to_sign = "\n".join([f"AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}", previous, EMPTY_SHA256, hashlib.sha256(piece).hexdigest()])
+        previous = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+        chunks.append(f"{len(piece):x};chunk-signature={previous}\r\n".encode() + piece + b"\r\n")
+    return request, chunks
+
+
 class Answer:
     """A response read to its end."""
 
