@@ -81,12 +81,17 @@ class Server:
         self.process = None
 
     def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
         try:
-            if self.process and self.process.poll() is None:
-                self.stop()
+            return self.start()
+        except BaseException:
+            self.__exit__(RuntimeError)
+            raise
+
+    def __exit__(self, failure=None, *_):
+        """Stops the server. After a failure it is killed: the test has its verdict, and the log is what matters."""
+        try:
+            if self.process and self.alive():
+                self.kill() if failure else self.stop()
         finally:
             self.scratch.cleanup()
 
