@@ -1,17 +1,11 @@
-//! A blob on its way to the disk. While one job writes, the next one's bytes are gathered; at most two jobs' bytes are held.
+//! A blob on its way to the disk. While one job writes, the next one's bytes are gathered; at most three jobs' bytes are held
+//! (gathered, about to be written, and the aligned buffer that is written from).
 //!
 //! The file has its final name from the start and is removed unless it was sealed *and* its owner learned of it: a writer that
 //! is dropped, an `append` or `seal` that is dropped half way, an error, all end in the same removal. After a crash it is a
 //! blob that no record names.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    mem,
-    path::PathBuf,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, io, mem, path::PathBuf, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +13,7 @@ use holdfast_store::{BlobId, BlobWriter, SealedBlob, StoreError};
 use tokio::task::JoinHandle;
 
 use crate::{
+    direct_file::DirectFile,
     extent_format::Checksummer,
     extents::Extents,
     folder::sync_directory,
@@ -115,9 +110,9 @@ struct StagedFile {
     extents: Arc<Extents>,
     id: BlobId,
     path: PathBuf,
-    file: File,
+    file: DirectFile,
     len: u64,
-    unsynced: u64,
+    synced: u64,
     checksums: Option<Checksummer>,
     kept: bool,
 }
@@ -126,8 +121,8 @@ impl StagedFile {
     fn create(extents: Arc<Extents>, id: BlobId) -> Result<Self, StoreError> {
         extents.space.admit_body()?;
         let path = extents.path_of(id);
-        let file = File::options().write(true).create_new(true).open(&path).map_err(|e| write_error(&extents, id, &e))?;
-        Ok(Self { extents, id, path, file, len: 0, unsynced: 0, checksums: Some(Checksummer::new()), kept: false })
+        let file = DirectFile::create_new(&path, WRITE_JOB_BYTES).map_err(|e| write_error(&extents, id, &e))?;
+        Ok(Self { extents, id, path, file, len: 0, synced: 0, checksums: Some(Checksummer::new()), kept: false })
     }
 
     fn write(&mut self, pieces: &[Bytes]) -> Result<(), StoreError> {
@@ -135,14 +130,13 @@ impl StagedFile {
         let Some(checksums) = &mut self.checksums else { return Err(StoreError::Unavailable("the blob is sealed".into())) };
         for piece in pieces {
             checksums.update(piece);
-            self.file.write_all(piece).map_err(|e| write_error(&self.extents, self.id, &e))?;
+            self.file.write(piece).map_err(|e| write_error(&self.extents, self.id, &e))?;
             self.len += piece.len() as u64;
-            self.unsynced += piece.len() as u64;
             self.extents.stats.staged_bytes.add(piece.len() as u64);
         }
-        if self.unsynced >= WRITE_BACK_BYTES {
-            self.unsynced = 0;
-            self.file.sync_data().map_err(|e| write_error(&self.extents, self.id, &e))?;
+        if self.file.cached_bytes() >= self.synced + WRITE_BACK_BYTES {
+            self.synced = self.file.cached_bytes();
+            self.file.sync_written().map_err(|e| write_error(&self.extents, self.id, &e))?;
         }
         Ok(())
     }
@@ -153,7 +147,7 @@ impl StagedFile {
         let Some(checksums) = self.checksums.take() else { return Err(StoreError::Unavailable("the blob is sealed".into())) };
         let footer = checksums.footer(self.id, self.len);
         let folder = self.path.parent().ok_or_else(|| StoreError::Unavailable("an extent lies in a folder".into()))?;
-        let write = self.file.write_all(&footer).and_then(|()| self.file.sync_data()).and_then(|()| sync_directory(folder));
+        let write = self.file.write(&footer).and_then(|()| self.file.sync()).and_then(|()| sync_directory(folder));
         write.map_err(|e| write_error(&self.extents, self.id, &e))?;
         self.extents.stats.seal_micros.record_time(since.elapsed());
         Ok(())

@@ -10,6 +10,7 @@
 
 mod check;
 mod committer;
+mod direct_file;
 mod error;
 mod extent_format;
 mod extent_reader;

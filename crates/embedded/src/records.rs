@@ -221,3 +221,63 @@ pub(crate) fn read_error(error: &fjall::Error) -> StoreError {
         other => StoreError::Corrupt(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+    use fjall::PersistMode;
+    use parking_lot::RwLock;
+
+    use super::*;
+
+    const KEYS: u8 = 50;
+
+    fn commit(engine: &Engine, n: u64) {
+        let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
+        for key in 0..KEYS {
+            batch.insert(engine.keyspace(Family::Object), [key], n.to_be_bytes());
+        }
+        batch.insert(engine.keyspace(Family::Garbage), n.to_be_bytes(), n.to_be_bytes());
+        batch.commit().unwrap();
+    }
+
+    fn is_torn(snapshot: &Snapshot, engine: &Engine) -> bool {
+        let read = || snapshot.iter(engine.keyspace(Family::Object)).map(|item| item.into_inner().unwrap().1).collect::<Vec<_>>();
+        let (first, again) = (read(), read());
+        first != again || first.windows(2).any(|pair| pair[0] != pair[1])
+    }
+
+    /// Flushes of another family end all the time, each raising the sequence number that fjall shows to new snapshots.
+    #[test]
+    fn a_view_never_shows_part_of_a_batch_while_flushes_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Engine::open(&folder.path().join("records"), 1 << 20).unwrap());
+        commit(&engine, 0);
+        let view = RwLock::new(Arc::new(View::first(Arc::clone(&engine)).unwrap()));
+        let (done, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    engine.keyspace(Family::Garbage).rotate_memtable_and_wait().unwrap();
+                }
+            });
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Relaxed) {
+                        let seen = Arc::clone(&view.read());
+                        assert!(!is_torn(&seen.snapshot, &engine), "a torn view");
+                        reads.fetch_add(1, Relaxed);
+                    }
+                });
+            }
+            for n in 1..1000 {
+                commit(&engine, n);
+                let next = Arc::new(view.read().next(Vec::new()));
+                *view.write() = next;
+            }
+            done.store(true, Relaxed);
+        });
+        assert!(reads.load(Relaxed) > 0);
+    }
+}

@@ -48,10 +48,11 @@ pub(crate) const REOPEN_READER_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const READ_JOB_BYTES: u64 = 2 * BODY_CHUNK_BYTES as u64;
 /// Bytes written to an extent by one job. One job writes while the next one's bytes are gathered.
 pub(crate) const WRITE_JOB_BYTES: usize = 512 * KIB as usize;
-/// Bytes written to an extent after which they are synced early, so that the final sync is short and dirty pages are bounded.
+/// Bytes written to an extent through the page cache, where it must be used, after which they are synced early: the final
+/// sync is short and dirty pages are bounded.
 pub(crate) const WRITE_BACK_BYTES: u64 = 32 * MIB;
 
-const _: () = assert!(2 * WRITE_JOB_BYTES + BODY_CHUNK_BYTES < REQUEST_BODY_BYTES_MAX);
+const _: () = assert!(3 * WRITE_JOB_BYTES + BODY_CHUNK_BYTES < REQUEST_BODY_BYTES_MAX);
 const _: () = assert!(2 * READ_JOB_BYTES as usize <= REQUEST_BODY_BYTES_MAX);
 const _: () = assert!(SEALED_MEMTABLES_MAX + 2 <= 4 && LEVEL_ZERO_RUNS_MAX < 20);
 const _: () = assert!(BATCH_BYTES_MAX > 4 * INLINE_BYTES_MAX);
