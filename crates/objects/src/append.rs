@@ -1,10 +1,7 @@
 //! PutObject with `x-amz-write-offset-bytes`: more bytes at the end of an object, without reading or moving those before.
 
 use futures_util::StreamExt as _;
-use holdfast_model::{
-    ChecksumAlgorithm,
-    limits::{OBJECT_BYTES_MAX, PUT_BYTES_MAX},
-};
+use holdfast_model::{ChecksumAlgorithm, limits::OBJECT_BYTES_MAX};
 use holdfast_store::{Commit, Write, transact};
 
 use crate::{
@@ -66,7 +63,7 @@ impl Objects {
     async fn own_copy(&self, place: &Place, shared: Content) -> Result<(), ObjectsError> {
         let Some(OwnCopy { content, writes, staged }) = self.copy_bytes(place, shared).await? else { return Ok(()) };
         let (objects, place, now) = (self.clone(), place.clone(), self.clock.now());
-        let task = tokio::spawn(async move {
+        let swapped = crate::to_the_end(async move {
             let key = object_key(place.id, &place.key);
             let decided = transact(&*objects.metadata, vec![key.clone()], move |records| {
                 let object = records.values[0].as_ref().and_then(|bytes| ObjectRecord::decode(bytes).ok());
@@ -82,8 +79,8 @@ impl Objects {
             objects.garbage.notify_one();
             decided
         });
-        let outcome = task.await.map_err(|panic| holdfast_store::StoreError::Indefinite(panic.to_string()))?;
-        outcome?.or(Ok(()))
+        // Refused means that the object has other bytes by now; the caller looks again.
+        swapped.await?.or(Ok(()))
     }
 
     /// Stages the bytes anew; `None` if the object has other bytes by now.
@@ -95,7 +92,7 @@ impl Objects {
         let mut pieces = Vec::new();
         let mut copy = OwnCopy { content: Content::EMPTY, writes: Vec::new(), staged: Vec::new() };
         for (piece, span) in open.pieces() {
-            let mut stage = self.stage(ChecksumAlgorithm::Crc64Nvme, PUT_BYTES_MAX.max(OBJECT_BYTES_MAX));
+            let mut stage = self.stage(ChecksumAlgorithm::Crc64Nvme, OBJECT_BYTES_MAX);
             let mut bytes = open.read_again(span);
             while let Some(chunk) = bytes.next().await {
                 stage.append(chunk?).await?;

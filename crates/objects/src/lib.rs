@@ -122,26 +122,27 @@ impl Objects {
     async fn commit(&self, intent: Intent, staged: &mut Option<Staged>) -> Result<Result<Written, NotWritten>, StoreError> {
         let objects = self.clone();
         let taken = staged.take();
-        let task = tokio::spawn(async move {
+        let (decided, back) = to_the_end(async move {
             let keys = intent.keys();
             let decided = transact(&*objects.metadata, keys, move |records| commit::decide(&intent, records)).await;
             objects.garbage.notify_one();
             if matches!(decided, Ok(Err(NotWritten::Moved | NotWritten::Shared(_)))) {
-                return (decided, taken);
+                return Ok((decided, taken));
             }
             if let Some(staged) = taken {
                 staged.settle(&decided);
             }
-            (decided, None)
-        });
-        match task.await {
-            Ok((decided, back)) => {
-                *staged = back;
-                decided
-            }
-            Err(panic) => Err(StoreError::Indefinite(panic.to_string())),
-        }
+            Ok((decided, None))
+        })
+        .await?;
+        *staged = back;
+        decided
     }
+}
+
+/// Runs `work` to its end even if the caller's future is dropped: what it may have written decides what becomes of the bytes it staged.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|panic| Err(StoreError::Indefinite(panic.to_string())))
 }
 
 /// What a refusal is to the caller: the first answer again, or an error.

@@ -1,7 +1,7 @@
 //! UploadPart: a staged body becomes a part of an upload.
 
 use holdfast_model::{BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber, Timestamp, UploadId};
-use holdfast_store::{Commit, RecordKey, Records, StoreError, Write, transact};
+use holdfast_store::{Commit, RecordKey, Records, Write, transact};
 
 use crate::{
     Objects, ObjectsError, Staged,
@@ -83,14 +83,14 @@ impl Objects {
             bytes: staged.write(),
         };
         let objects = self.clone();
-        let task = tokio::spawn(async move {
+        let committed = crate::to_the_end(async move {
             let keys = draft.keys.clone();
             let decided = transact(&*objects.metadata, keys, move |records| draft.decide(records)).await;
             staged.settle(&decided);
             objects.garbage.notify_one();
             decided
         });
-        task.await.map_err(|panic| StoreError::Indefinite(panic.to_string()))???;
+        committed.await??;
         Ok(written)
     }
 }
