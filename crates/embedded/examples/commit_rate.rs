@@ -48,7 +48,7 @@ async fn commits(store: &EmbeddedStore, clients: u64) {
         });
     }
     let done: u64 = tasks.join_all().await.into_iter().sum();
-    report(&format!("commits by {clients} clients"), done, since.elapsed(), cpu_time() - cpu);
+    report(&format!("commits by {clients} clients"), done, since, cpu);
 }
 
 /// What a small PutObject does: read bucket, object and share, write object, body and garbage.
@@ -75,7 +75,7 @@ async fn gets(store: &EmbeddedStore) {
         assert!(object.is_some() && body.is_some());
         done += 1;
     }
-    report("reads of a record and its body", done, since.elapsed(), cpu_time() - cpu);
+    report("reads of a record and its body", done, since, cpu);
 }
 
 async fn blobs(store: &EmbeddedStore) {
@@ -86,7 +86,7 @@ async fn blobs(store: &EmbeddedStore) {
         writer.append(piece.clone()).await.expect("space");
     }
     let blob = writer.seal().await.expect("a seal");
-    report("MiB written and synced", BLOB_BYTES / MIB, since.elapsed(), cpu_time() - cpu);
+    report("MiB written and synced", BLOB_BYTES / MIB, since, cpu);
     for _ in 0..3 {
         let (since, cpu) = (Instant::now(), cpu_time());
         let mut stream = store.read(blob.id, ByteSpan { start: 0, end: blob.len }).await.expect("a blob");
@@ -94,15 +94,16 @@ async fn blobs(store: &EmbeddedStore) {
         while let Some(piece) = stream.next().await {
             read += piece.expect("bytes").len() as u64;
         }
-        report("MiB read", read / MIB, since.elapsed(), cpu_time() - cpu);
+        report("MiB read", read / MIB, since, cpu);
     }
     store.delete(blob.id).await.expect("a removal");
 }
 
-fn report(what: &str, done: u64, time: Duration, cpu: Duration) {
-    let rate = done as f64 / time.as_secs_f64();
-    let micros = cpu.as_secs_f64() * 1e6 / done as f64;
-    println!("{what}: {done} in {:.2} s, {rate:.0} a second, {micros:.1} us of CPU each", time.as_secs_f64());
+#[allow(clippy::cast_precision_loss, reason = "a rate to be read by people")]
+fn report(what: &str, done: u64, since: Instant, cpu: Duration) {
+    let (seconds, cpu) = (since.elapsed().as_secs_f64(), cpu_time().saturating_sub(cpu).as_secs_f64());
+    let (rate, micros) = (done as f64 / seconds, cpu * 1e6 / done as f64);
+    println!("{what}: {done} in {seconds:.2} s, {rate:.0} a second, {micros:.1} us of CPU each");
 }
 
 /// User and system time of this process.

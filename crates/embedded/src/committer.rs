@@ -30,8 +30,8 @@ use crate::{
     shared::{Health, Shared},
     space::{Room, is_full},
     tuning::{
-        BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT,
-        SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
+        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_MAX,
+        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
     },
 };
 
@@ -70,12 +70,14 @@ pub(crate) struct Committer {
     last_stamp: u64,
     stamps_reserved: u64,
     upkeep: Upkeep,
+    /// When the records were last reopened because of a failure in the background.
+    reopened: Option<Instant>,
 }
 
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, queue: Receiver<Message>, folder: Folder, options: Options, stamp_limit: u64) -> Self {
         let upkeep = Upkeep::default();
-        Self { shared, queue, folder, options, last_stamp: stamp_limit, stamps_reserved: stamp_limit, upkeep }
+        Self { shared, queue, folder, options, last_stamp: stamp_limit, stamps_reserved: stamp_limit, upkeep, reopened: None }
     }
 
     /// Runs until it is told to close or nobody can send any more.
@@ -196,10 +198,13 @@ impl Committer {
     fn fail(&mut self, error: &fjall::Error) -> StoreError {
         tracing::error!(%error, "a commit failed");
         match error {
-            // Told before anything is written: an earlier flush, compaction or commit failed.
+            // Told before anything is written: a flush or compaction failed, most likely for want of space. What it wrote is
+            // not used, and what it was to keep is in the journal.
             fjall::Error::Poisoned => {
+                let again = self.reopened.is_none_or(|at| at.elapsed() > BACKGROUND_REOPEN_PAUSE);
                 let full = self.shared.space.room() != Room::Bodies;
-                self.shared.stop(if full { Health::Full } else { Health::Poisoned("a flush or compaction failed".into()) });
+                self.reopened = Some(Instant::now());
+                self.shared.stop(if full || again { Health::Full } else { Health::Poisoned("a flush or compaction failed".into()) });
                 self.shared.admit().err().unwrap_or(StoreError::Busy)
             }
             fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) if is_full(e) => {

@@ -74,7 +74,8 @@ impl DirectFile {
             self.write_buffer(padded)?;
             self.file.set_len(len)?;
         }
-        self.file.sync_data()
+        // The length was cut: that is not data, so everything is synced.
+        self.file.sync_all()
     }
 
     /// Bytes that may be dirty in the page cache.

@@ -33,13 +33,13 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Acknowledged batches of the journal cannot be read. Opening would lose them.
-    #[error("{} is damaged at byte {damaged}, before a valid batch at byte {valid}: keep a copy of the folder and restore a backup", path.display())]
+    #[error("{} is damaged at byte {damaged}, and valid batches follow: keep a copy of the folder and restore a backup", path.display())]
     JournalDamaged {
         /// The journal.
         path: PathBuf,
         /// Where it is damaged.
         damaged: u64,
-        /// Where it is valid again.
+        /// Where it is valid again; 0 if that is in a later journal.
         valid: u64,
     },
     /// There is no space left to open it.

@@ -1,4 +1,4 @@
-//! The end of fjall's active journal, before fjall reads it.
+//! The ends of fjall's journals, before fjall reads them.
 //!
 //! fjall writes one batch and syncs it before the next, so a power cut tears at most the last batch of the active journal. Its
 //! recovery forgives a batch that ends early, but not one whose pages reached the disk out of order (a wrong checksum there
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{OpenError, folder::sync_directory};
+use crate::{OpenError, folder::sync_directory, space::is_full};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -24,49 +24,81 @@ const END: u8 = 3;
 const CLEAR: u8 = 4;
 const MAGIC: &[u8] = b"FJL\x03";
 
-/// Makes the valid part of the active journal durable and drops a torn end.
-pub(crate) fn make_tail_durable(records: &Path) -> Result<(), OpenError> {
-    let Some(path) = active_journal(records).map_err(|e| OpenError::io(records, e))? else { return Ok(()) };
-    let bytes = fs::read(&path).map_err(|e| OpenError::io(&path, e))?;
-    let (valid, last_sequence) = valid_bytes(&bytes);
-    if let Some(later) = later_batch(&bytes, valid, last_sequence) {
-        return Err(OpenError::JournalDamaged { path, damaged: valid as u64, valid: later as u64 });
+/// Makes the valid part of the journals durable and drops a torn end. Sealed journals were synced when they were sealed; only
+/// one in which a write failed has a torn end, and nothing was written after that.
+pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
+    let journals = journals(records).map_err(|e| OpenError::io(records, e))?;
+    let ends = journals.iter().map(|path| End::find(path)).collect::<Result<Vec<_>, _>>()?;
+    for (n, end) in ends.iter().enumerate().filter(|(_, end)| end.is_torn) {
+        if ends[n + 1..].iter().any(|later| later.valid > 0) {
+            return Err(OpenError::JournalDamaged { path: journals[n].clone(), damaged: end.valid as u64, valid: 0 });
+        }
     }
-    let torn = bytes[valid..].iter().any(|b| *b != 0);
-    if torn {
-        tracing::info!(journal = %path.display(), valid, "dropped the torn end of the journal: it was never acknowledged");
+    let last = journals.len().saturating_sub(1);
+    for (n, (path, end)) in journals.iter().zip(ends).enumerate() {
+        if end.is_torn || n == last {
+            end.make_durable(path).map_err(|e| OpenError::io(path, e))?;
+        }
     }
-    match replace(&path, &bytes[..valid]) {
-        Err(e) if crate::space::is_full(&e) && !torn => Ok(()),
-        Err(e) if crate::space::is_full(&e) => truncate(&path, valid as u64).map_err(|e| OpenError::io(&path, e)),
-        other => other.map_err(|e| OpenError::io(&path, e)),
+    Ok(())
+}
+
+/// Where a journal ends.
+struct End {
+    /// Bytes of whole batches.
+    valid: usize,
+    /// Whether anything but zeros follows.
+    is_torn: bool,
+}
+
+impl End {
+    fn find(path: &Path) -> Result<Self, OpenError> {
+        let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
+        let (valid, last_sequence) = valid_bytes(&bytes);
+        if let Some(later) = later_batch(&bytes, valid, last_sequence) {
+            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: valid as u64, valid: later as u64 });
+        }
+        Ok(Self { valid, is_torn: bytes[valid..].iter().any(|b| *b != 0) })
+    }
+
+    /// Puts a synced file with the whole batches in the place of the journal. Without space for it, a torn end is at least cut off.
+    fn make_durable(&self, path: &Path) -> io::Result<()> {
+        if self.is_torn {
+            tracing::info!(journal = %path.display(), valid = self.valid, "dropped the torn end of a journal: it was never acknowledged");
+        }
+        match replace(path, &fs::read(path)?[..self.valid]) {
+            Err(e) if is_full(&e) && !self.is_torn => Ok(()),
+            Err(e) if is_full(&e) => truncate(path, self.valid as u64),
+            other => other,
+        }
     }
 }
 
 /// Whether no journal holds anything.
 pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
-    match active_journal(records)? {
-        Some(path) => Ok(fs::read(path)?.iter().all(|b| *b == 0)),
-        None => Ok(true),
-    }
-}
-
-/// The journal with the highest number; the others were synced when they were sealed.
-fn active_journal(records: &Path) -> io::Result<Option<PathBuf>> {
-    if !records.exists() {
-        return Ok(None);
-    }
-    let mut newest: Option<(u64, PathBuf)> = None;
-    for entry in fs::read_dir(records)? {
-        let path = entry?.path();
-        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".jnl")).and_then(|n| n.parse().ok());
-        if let Some(number) = number
-            && newest.as_ref().is_none_or(|(n, _)| number > *n)
-        {
-            newest = Some((number, path));
+    for path in journals(records)? {
+        if fs::read(path)?.iter().any(|b| *b != 0) {
+            return Ok(false);
         }
     }
-    Ok(newest.map(|(_, path)| path))
+    Ok(true)
+}
+
+/// The journals, the active one last.
+fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
+    if !records.exists() {
+        return Ok(Vec::new());
+    }
+    let mut journals = Vec::new();
+    for entry in fs::read_dir(records)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".jnl")).and_then(|n| n.parse::<u64>().ok());
+        if let Some(number) = number {
+            journals.push((number, path));
+        }
+    }
+    journals.sort_unstable();
+    Ok(journals.into_iter().map(|(_, path)| path).collect())
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -183,7 +215,7 @@ mod tests {
             batch.commit().unwrap();
         }
         drop((keyspace, db));
-        let bytes = fs::read(active_journal(dir.path()).unwrap().unwrap()).unwrap();
+        let bytes = fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap();
         let mut ends = vec![0];
         while let Some(batch) = batch(&bytes[ends[ends.len() - 1]..]) {
             ends.push(ends[ends.len() - 1] + batch.len);
@@ -192,8 +224,8 @@ mod tests {
     }
 
     fn keys_after_opening(dir: &Path, journal: &[u8]) -> Result<usize, OpenError> {
-        fs::write(active_journal(dir).unwrap().unwrap(), journal).unwrap();
-        make_tail_durable(dir)?;
+        fs::write(journals(dir).unwrap().pop().unwrap(), journal).unwrap();
+        make_durable(dir)?;
         let db = Database::builder(dir).open().unwrap();
         Ok(db.keyspace("k", KeyspaceCreateOptions::default).unwrap().len().unwrap())
     }
@@ -229,7 +261,32 @@ mod tests {
             damaged[at] ^= 1;
             let error = keys_after_opening(dir.path(), &damaged);
             assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
-            assert_eq!(fs::read(active_journal(dir.path()).unwrap().unwrap()).unwrap(), damaged);
+            assert_eq!(fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap(), damaged);
+        }
+    }
+
+    #[test]
+    fn damage_in_a_sealed_journal_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let (first, second) = (dir.path().join("0.jnl"), dir.path().join("1.jnl"));
+        let sealed = &bytes[..ends[2]];
+        for (at, active, damaged) in [
+            (None, &bytes[ends[2]..], false),
+            (Some(ends[1] + 100), &bytes[ends[2]..], true),
+            (Some(ends[0] + 100), &b""[..], true),
+            // A write failed, the journal was sealed in that state, and nothing came after it.
+            (Some(ends[1] + 100), &[0; 4096][..], false),
+        ] {
+            let mut sealed = sealed.to_vec();
+            if let Some(at) = at {
+                sealed[at] ^= 1;
+            }
+            fs::write(&first, &sealed).unwrap();
+            fs::write(&second, active).unwrap();
+            let result = make_durable(dir.path());
+            assert_eq!(matches!(result, Err(OpenError::JournalDamaged { .. })), damaged, "{at:?}: {result:?}");
+            let kept = fs::read(&first).unwrap();
+            assert_eq!(kept.len(), if at.is_some() && !damaged { ends[1] } else { sealed.len() }, "{at:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     folder::{create_durably, sync_tree},
     journal,
     stats::Stats,
-    tuning::{JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
+    tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
 };
 
 /// Longest key that fjall can tell from a longer one.
@@ -41,11 +41,12 @@ impl Engine {
         if is_new {
             begin_anew(path)?;
         }
-        journal::make_tail_durable(path)?;
+        journal::make_durable(path)?;
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .journal_compression(CompressionType::None)
             .max_journaling_size(JOURNAL_BYTES_MAX)
+            .max_cached_files(Some(CACHED_FILES))
             .worker_threads(WORKER_THREADS)
             .open()?;
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));

@@ -15,7 +15,7 @@ use crate::{Stats, records::View, space::Space, tuning::STALL_POLL};
 pub enum Health {
     /// It reads and writes.
     Open,
-    /// It reads; a write met a full disk. It reopens its records by itself when there is space.
+    /// It reads; a write or a flush failed, as on a full disk. It reopens its records by itself when there is space.
     Full,
     /// It reads; an I/O error on the commit path, or a bug. Restart it.
     Poisoned(String),

@@ -37,10 +37,15 @@ pub(crate) const JOURNAL_BYTES_MAX: u64 = 512 * MIB;
 /// How many stamps are reserved by one durable write.
 pub(crate) const STAMPS_RESERVED: u64 = 1 << 20;
 
+/// Files that fjall keeps open. Its default, 900, would leave little of the usual limit of 1024 to connections and blobs.
+pub(crate) const CACHED_FILES: usize = 256;
+
 /// Threads of fjall that flush and compact. With one, a flush would wait behind a compaction and stall writers.
 pub(crate) const WORKER_THREADS: usize = 2;
 /// Longest wait at open for memtables that a killed process left sealed.
 pub(crate) const RECOVERY_FLUSH_WAIT: Duration = Duration::from_mins(1);
+/// A flush or compaction that fails in the background is tried again by reopening, but not more often than this.
+pub(crate) const BACKGROUND_REOPEN_PAUSE: Duration = Duration::from_mins(1);
 /// Longest wait for readers to let go of the database before it is reopened in place.
 pub(crate) const REOPEN_READER_WAIT: Duration = Duration::from_secs(5);
 
