@@ -31,7 +31,7 @@ use crate::{
     space::{Room, is_full},
     tuning::{
         BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_MAX,
-        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
+        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED, VALUE_FILES_EVERY,
     },
 };
 
@@ -224,6 +224,7 @@ impl Committer {
             && let Ok(view) = self.shared.view()
             && view.is_stale()
         {
+            view.engine.keep_value_files_ahead();
             self.shared.publish(view.next(Vec::new()));
         }
     }
@@ -409,6 +410,7 @@ fn write_durably(engine: &Engine, overlay: HashMap<RecordKey, Option<Bytes>>, st
 #[derive(Default)]
 struct Upkeep {
     written_bytes: u64,
+    batches: u64,
     families: HashMap<Family, Gathered>,
 }
 
@@ -433,6 +435,10 @@ impl Upkeep {
 
     /// Rotates memtables that hold too many shadowed versions, or that keep old journals alive.
     fn rotate(&mut self, engine: &Engine, stats: &crate::Stats) {
+        self.batches += 1;
+        if self.batches.is_multiple_of(VALUE_FILES_EVERY) {
+            engine.keep_value_files_ahead();
+        }
         let now = self.written_bytes;
         for (family, gathered) in &mut self.families {
             let by_count = gathered.shadows > SHADOWED_VERSIONS_MAX;

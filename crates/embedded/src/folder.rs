@@ -109,14 +109,12 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes a folder and all below it durable.
-pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
+/// Makes the entries of a folder and of all folders below it durable.
+pub(crate) fn sync_directories(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            sync_tree(&entry.path())?;
-        } else {
-            File::open(entry.path())?.sync_all()?;
+            sync_directories(&entry.path())?;
         }
     }
     sync_directory(path)

@@ -23,6 +23,7 @@ mod shared;
 mod space;
 mod stats;
 mod tuning;
+mod value_files;
 
 use std::{
     path::Path,

@@ -5,18 +5,20 @@
 //! that ends meanwhile raises the visible sequence number past the batch. A snapshot taken then would see part of a batch, or
 //! see it change. Between batches there is nothing to tear.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, Readable as _, Snapshot};
 use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
+use parking_lot::Mutex;
 
 use crate::{
     OpenError,
-    folder::{create_durably, sync_tree},
+    folder::{create_durably, sync_directories},
     journal,
     stats::Stats,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
+    value_files::ValueFiles,
 };
 
 /// Longest key that fjall can tell from a longer one.
@@ -32,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) db: Database,
     families: Vec<Keyspace>,
     system: Keyspace,
+    value_files: Mutex<Vec<ValueFiles>>,
 }
 
 impl Engine {
@@ -52,12 +55,13 @@ impl Engine {
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
-        let engine = Self { db, families, system };
+        let engine = Self { db, families, system, value_files: Mutex::default() };
         if engine.stamp_limit()? == 0 {
             // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored.
-            sync_tree(path).map_err(|e| OpenError::io(path, e))?;
+            sync_directories(path).map_err(|e| OpenError::io(path, e))?;
         }
         engine.wait_for_recovered_memtables();
+        engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
         Ok(engine)
     }
 
@@ -78,6 +82,22 @@ impl Engine {
 
     pub(crate) fn reserve_stamps(&self, batch: &mut fjall::OwnedWriteBatch, limit: u64) {
         batch.insert(&self.system, STAMP_LIMIT, limit.to_be_bytes());
+    }
+
+    fn reserve_value_files(&self) -> io::Result<()> {
+        let separated = self.families.iter().filter(|k| k.is_kv_separated());
+        let reserved: io::Result<Vec<_>> = separated.map(|k| ValueFiles::reserve(k.path())).collect();
+        *self.value_files.lock() = reserved?;
+        Ok(())
+    }
+
+    /// Keeps folder entries ahead of the files that flushes write. Cheap when there is nothing to do.
+    pub(crate) fn keep_value_files_ahead(&self) {
+        for files in &mut *self.value_files.lock() {
+            if let Err(error) = files.keep_ahead() {
+                tracing::warn!(%error, "no folder entries could be made ahead of the next flushes");
+            }
+        }
     }
 
     /// Sealed memtables halt writers. Those that a killed process left are flushed before anyone writes.

@@ -34,6 +34,9 @@ pub(crate) const JOURNAL_BYTES_BEHIND_MAX: u64 = 128 * MIB;
 /// fjall's own cap on journals, above ours: it is not met.
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 512 * MIB;
 
+/// Batches after which the folder entries of value files are looked at: far fewer than 64 flushes end in their time.
+pub(crate) const VALUE_FILES_EVERY: u64 = 128;
+
 /// How many stamps are reserved by one durable write.
 pub(crate) const STAMPS_RESERVED: u64 = 1 << 20;
 

@@ -175,3 +175,28 @@ async fn idle_families_do_not_keep_journals_alive() {
     assert!(store.journal_count() <= 7, "{} journals", store.journal_count());
     store.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn flushed_values_lie_in_files_whose_entries_were_durable_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Options::default());
+    let files = || {
+        let keyspaces = std::fs::read_dir(folder.path().join("records/keyspaces")).expect("keyspaces");
+        let values = keyspaces.filter_map(|k| std::fs::read_dir(k.expect("an entry").path().join("blobs")).ok()).flatten();
+        values.map(|v| v.expect("an entry")).map(|v| (v.path(), v.metadata().map_or(0, |m| m.len()))).collect::<Vec<_>>()
+    };
+    let before: std::collections::HashSet<_> = files().into_iter().map(|(path, _)| path).collect();
+    assert!(before.len() >= 256);
+    for n in 0..40u64 {
+        put(&store, vec![Write::put(RecordKey::new(Family::Body, n.to_be_bytes().to_vec()), vec![1; 2 * MIB as usize])])
+            .await
+            .expect("a commit");
+    }
+    while files().iter().all(|(_, len)| *len < MIB) {
+        tokio::task::yield_now().await;
+    }
+    for (path, len) in files() {
+        assert!(len == 0 || before.contains(&path), "{} was not there before", path.display());
+    }
+    store.close().await;
+}
