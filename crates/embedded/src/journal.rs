@@ -54,11 +54,12 @@ struct End {
 impl End {
     fn find(path: &Path) -> Result<Self, OpenError> {
         let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
-        let (valid, last_sequence) = valid_bytes(&bytes);
-        if let Some(later) = later_batch(&bytes, valid, last_sequence) {
+        let bytes = without_zeros(&bytes);
+        let (valid, last_sequence) = valid_bytes(bytes);
+        if let Some(later) = later_batch(bytes, valid, last_sequence) {
             return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: valid as u64, valid: later as u64 });
         }
-        Ok(Self { valid, is_torn: bytes[valid..].iter().any(|b| *b != 0) })
+        Ok(Self { valid, is_torn: valid < bytes.len() })
     }
 
     /// Puts a synced file with the whole batches in the place of the journal. Without space for it, a torn end is at least cut off.
@@ -77,7 +78,7 @@ impl End {
 /// Whether no journal holds anything.
 pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
     for path in journals(records)? {
-        if fs::read(path)?.iter().any(|b| *b != 0) {
+        if !without_zeros(&fs::read(path)?).is_empty() {
             return Ok(false);
         }
     }
@@ -117,6 +118,20 @@ fn truncate(path: &Path, len: u64) -> io::Result<()> {
     let file = File::options().write(true).open(path)?;
     file.set_len(len)?;
     file.sync_all()
+}
+
+/// The bytes without the zeros that fjall reserves at the end. Whole blocks are compared: there are 64 MiB of them.
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    while end > 0 {
+        let block = &bytes[end.saturating_sub(ZEROS.len())..end];
+        if *block != ZEROS[..block.len()] {
+            return &bytes[..end - block.iter().rev().take_while(|b| **b == 0).count()];
+        }
+        end -= block.len();
+    }
+    &[]
 }
 
 /// Where the last batch of the unbroken run of valid batches ends, and its sequence number.
