@@ -30,8 +30,9 @@ use crate::{
     shared::{Health, Shared},
     space::{Room, is_full},
     tuning::{
-        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_MAX,
-        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED, VALUE_FILES_EVERY,
+        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_LIMIT,
+        LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
+        VALUE_FILES_EVERY,
     },
 };
 
@@ -142,7 +143,10 @@ impl Committer {
                 self.shared.stats.stalls.add(1);
             }
             if since.elapsed() > self.options.busy_after {
-                return Err(StoreError::Busy);
+                self.notice_background_failure(&view)?;
+                // Compactions are begun by flushes, and those by writes: a refusal for ever would keep what it waits for away.
+                let goes_on = sealed < SEALED_MEMTABLES_MAX && runs < LEVEL_ZERO_RUNS_LIMIT;
+                return if goes_on { Ok(view) } else { Err(StoreError::Busy) };
             }
             std::thread::park_timeout(STALL_POLL);
         }
@@ -218,10 +222,18 @@ impl Committer {
         }
     }
 
+    /// fjall tells of a flush or compaction that failed only to whoever writes.
+    fn notice_background_failure(&mut self, view: &View) -> Result<(), StoreError> {
+        view.engine.db.persist(PersistMode::Buffer).map_err(|error| self.fail(&error))
+    }
+
     fn idle(&mut self) {
         self.heal();
-        if self.shared.health() == Health::Open
-            && let Ok(view) = self.shared.view()
+        if self.shared.health() != Health::Open {
+            return;
+        }
+        if let Ok(view) = self.shared.view()
+            && self.notice_background_failure(&view).is_ok()
             && view.is_stale()
         {
             view.engine.keep_value_files_ahead();
@@ -350,12 +362,13 @@ impl Batch {
     }
 
     fn read(&self, keys: &[RecordKey]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        keys.iter()
-            .map(|key| match self.overlay.get(key) {
-                Some(value) => Ok(value.clone()),
-                None => self.view.get(key),
-            })
-            .collect()
+        let one = |key| match self.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.view.get(key),
+        };
+        // fjall panics on some kinds of damage. That must not end the committer.
+        let read = catch_unwind(AssertUnwindSafe(|| keys.iter().map(one).collect()));
+        read.unwrap_or_else(|_| Err(StoreError::Corrupt("reading a record panicked; run holdfast check".into())))
     }
 
     fn apply(&mut self, keys: &[RecordKey], values: &[Option<Bytes>], writes: Vec<Write>) {
@@ -395,9 +408,10 @@ fn write_durably(engine: &Engine, overlay: HashMap<RecordKey, Option<Bytes>>, st
     let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);
+        // Copies: a memtable must not keep the large buffers alive of which these may be slices.
         match value {
-            Some(value) => batch.insert(keyspace, key.bytes, value),
-            None => batch.remove(keyspace, key.bytes),
+            Some(value) => batch.insert(keyspace, key.bytes.as_ref(), value.as_ref()),
+            None => batch.remove(keyspace, key.bytes.as_ref()),
         }
     }
     if let Some(limit) = stamp_limit {

@@ -22,6 +22,8 @@ pub(crate) const IDLE_TICK: Duration = Duration::from_millis(250);
 pub(crate) const SEALED_MEMTABLES_MAX: usize = 2;
 /// Runs in level 0 at which the committer waits. fjall halts at 30 and begins to spin at 20.
 pub(crate) const LEVEL_ZERO_RUNS_MAX: usize = 18;
+/// Runs in level 0 at which the committer refuses, having waited.
+pub(crate) const LEVEL_ZERO_RUNS_LIMIT: usize = 27;
 /// How often the committer looks while it waits for flushes, of which fjall does not tell.
 pub(crate) const STALL_POLL: Duration = Duration::from_millis(2);
 
@@ -62,7 +64,7 @@ pub(crate) const WRITE_BACK_BYTES: u64 = 32 * MIB;
 
 const _: () = assert!(3 * WRITE_JOB_BYTES + BODY_CHUNK_BYTES < REQUEST_BODY_BYTES_MAX);
 const _: () = assert!(2 * READ_JOB_BYTES as usize <= REQUEST_BODY_BYTES_MAX);
-const _: () = assert!(SEALED_MEMTABLES_MAX + 2 <= 4 && LEVEL_ZERO_RUNS_MAX < 20);
+const _: () = assert!(SEALED_MEMTABLES_MAX + 2 <= 4 && LEVEL_ZERO_RUNS_MAX < 20 && LEVEL_ZERO_RUNS_LIMIT < 30);
 const _: () = assert!(BATCH_BYTES_MAX > 4 * INLINE_BYTES_MAX);
 
 /// How a family is kept by fjall.
