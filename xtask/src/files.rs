@@ -47,7 +47,10 @@ fn one_file(source: &Source, codes: &[String]) -> Vec<String> {
     }
     for function in source.functions() {
         if function.lines > FUNCTION_LINES_MAX {
-            found.push(format!("{path}:{}: `{}` has {} lines, {FUNCTION_LINES_MAX} are the most", function.line, function.name, function.lines));
+            found.push(format!(
+                "{path}:{}: `{}` has {} lines, {FUNCTION_LINES_MAX} are the most",
+                function.line, function.name, function.lines
+            ));
         }
     }
     for (banned, advice) in BANNED {
@@ -57,7 +60,9 @@ fn one_file(source: &Source, codes: &[String]) -> Vec<String> {
         found.extend(source.lines_with("unsafe").iter().map(|line| format!("{path}:{line}: `unsafe` outside {UNSAFE_ALLOWED}")));
     }
     if !SLEEP_ALLOWED.iter().any(|(allowed, _)| allowed == path) {
-        found.extend(source.lines_with("thread::sleep").iter().map(|line| format!("{path}:{line}: `thread::sleep`: wait for the thing itself")));
+        found.extend(
+            source.lines_with("thread::sleep").iter().map(|line| format!("{path}:{line}: `thread::sleep`: wait for the thing itself")),
+        );
     }
     found.extend(unfinished(source));
     found.extend(foreign_error_codes(source, codes));
@@ -66,7 +71,12 @@ fn one_file(source: &Source, codes: &[String]) -> Vec<String> {
 
 fn unfinished(source: &Source) -> Vec<String> {
     let marked = |line: &str| UNFINISHED.iter().find(|mark| line.contains(**mark)).copied();
-    source.text.iter().enumerate().filter_map(|(i, line)| marked(line).map(|mark| format!("{}:{}: {mark} in the code", source.path, i + 1))).collect()
+    source
+        .text
+        .iter()
+        .enumerate()
+        .filter_map(|(i, line)| marked(line).map(|mark| format!("{}:{}: {mark} in the code", source.path, i + 1)))
+        .collect()
 }
 
 /// The names in the table of `crates/s3/src/error.rs`: literals that a status follows.

@@ -26,7 +26,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// A library, the crates of ours that may have it, and why nobody else may. Tests may use what they like.
 const OWNERS: &[(&[&str], &[&str], &str)] = &[
-    (&["http", "http-body", "http-body-util"], &["holdfast-s3", "holdfast-server", "holdfast-verify", "holdfast-bench"], "HTTP ends at the wire"),
+    (
+        &["http", "http-body", "http-body-util"],
+        &["holdfast-s3", "holdfast-server", "holdfast-verify", "holdfast-bench"],
+        "HTTP ends at the wire",
+    ),
     (&["hyper", "hyper-util"], &["holdfast-server", "holdfast-verify", "holdfast-bench"], "connections belong to the server"),
     (&["quick-xml"], &["holdfast-s3", "holdfast-verify", "holdfast-bench"], "XML ends at the wire"),
     (&["rustls", "tokio-rustls"], &["holdfast-server", "holdfast-verify", "holdfast-bench"], "TLS ends at the listener"),
@@ -112,7 +116,9 @@ fn arrows_and_owners(package: &Package) -> Vec<String> {
         if dependency.for_tests {
             continue;
         }
-        if let Some((_, owners, why)) = OWNERS.iter().find(|(libraries, owners, _)| libraries.contains(&on) && !owners.contains(&name.as_str())) {
+        if let Some((_, owners, why)) =
+            OWNERS.iter().find(|(libraries, owners, _)| libraries.contains(&on) && !owners.contains(&name.as_str()))
+        {
             found.push(format!("{name}: must not depend on {on}, only {owners:?}: {why}"));
         }
         if name == "holdfast-model" && !MODEL_MAY_USE.contains(&on) {

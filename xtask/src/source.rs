@@ -35,12 +35,22 @@ impl Source {
         let (code, literals) = blank(text);
         let code: Vec<String> = code.lines().map(str::to_owned).collect();
         let is_test = test_lines(&code);
-        Self { path: path.to_owned(), opens_with_header: text.starts_with("//!"), text: text.lines().map(str::to_owned).collect(), code, is_test, literals }
+        Self {
+            path: path.to_owned(),
+            opens_with_header: text.starts_with("//!"),
+            text: text.lines().map(str::to_owned).collect(),
+            code,
+            is_test,
+            literals,
+        }
     }
 
     /// Whether the whole file is tests: by its place or its name.
     pub(crate) fn is_test_file(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("_tests.rs") || self.path.ends_with("/tests.rs")
+        self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
+            || self.path.ends_with("_tests.rs")
+            || self.path.ends_with("/tests.rs")
     }
 
     /// Whether `line` (from 1) is test code.
@@ -202,7 +212,8 @@ fn string(text: &str, before: &str, literals: &mut Vec<Literal>) -> usize {
 
 /// A raw, byte or C string at the start of `text`: where its content is, and where it ends.
 fn prefixed_string(text: &str) -> Option<((usize, usize), usize)> {
-    let prefix: usize = ["br", "cr", "r", "b", "c"].iter().find(|p| text[p.len()..].starts_with(['"', '#']) && text.starts_with(**p))?.len();
+    let prefix: usize =
+        ["br", "cr", "r", "b", "c"].iter().find(|p| text[p.len()..].starts_with(['"', '#']) && text.starts_with(**p))?.len();
     let hashes = text[prefix..].chars().take_while(|c| *c == '#').count();
     let start = prefix + hashes + 1;
     if !text[prefix + hashes..].starts_with('"') {

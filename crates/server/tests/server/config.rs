@@ -1,3 +1,5 @@
+//! Configuration: flags beat environment beats file beats defaults, and what is unknown is an error.
+
 use std::time::Duration;
 
 use holdfast_server::{Arity, Config, LogFormat, SECRET_VARIABLES, SETTINGS, Setting, TlsFiles, Values};

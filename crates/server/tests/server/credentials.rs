@@ -1,3 +1,5 @@
+//! Root credentials: given, read from files, or made once and kept to their owner.
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
