@@ -74,9 +74,10 @@ def keys(s3, bucket, **arguments):
 def start_upload(s3, bucket, key, parts, **arguments):
     """Creates an upload and its parts; returns (upload id, the document that completes it)."""
     upload = s3.create_multipart_upload(Bucket=bucket, Key=key, **arguments)["UploadId"]
+    algorithm = {n: v for n, v in arguments.items() if n == "ChecksumAlgorithm"}
     sent = []
     for number, part in enumerate(parts, 1):
-        answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part)
+        answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part, **algorithm)
         sent.append({"PartNumber": number, **{k: v for k, v in answer.items() if k == "ETag" or k.startswith("Checksum")}})
         sent[-1].pop("ChecksumType", None)
     return upload, {"Parts": sent}

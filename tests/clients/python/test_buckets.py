@@ -75,12 +75,18 @@ def test_bucket_tags_round_trip(s3, bucket):
 
 
 @pytest.mark.parametrize("operation", [
-    "get_bucket_versioning", "get_bucket_policy", "get_bucket_acl", "get_bucket_cors", "get_bucket_lifecycle_configuration",
+    "get_bucket_policy", "get_bucket_acl", "get_bucket_cors", "get_bucket_lifecycle_configuration",
     "get_bucket_encryption", "get_object_lock_configuration", "get_bucket_replication", "get_bucket_website", "get_bucket_logging",
 ])
 def test_what_is_not_there_says_so(s3, bucket, operation):
     """501 for a sub-resource that Holdfast lacks: never a listing, never an empty success for a write."""
     assert verdict(getattr(s3, operation), Bucket=bucket)[:2] == (501, "NotImplemented")
+
+
+def test_a_bucket_never_had_versioning(s3, bucket):
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    enable = {"Status": "Enabled"}
+    assert verdict(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=enable)[:2] == (501, "NotImplemented")
 
 
 def test_an_unimplemented_verb_never_becomes_a_put(s3, bucket):

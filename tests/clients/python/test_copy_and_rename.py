@@ -103,7 +103,7 @@ def test_rename_moves_multipart_objects(s3, bucket):
 
 @pytest.mark.parametrize(("source", "answer"), [
     ("target", (400, "InvalidRequest")), ("/elsewhere-of-mine/source", (400, "InvalidRequest")), ("absent", (404, "NoSuchKey")),
-    ("", (400, "InvalidRequest")),
+    ("", (400, "InvalidArgument")),
 ])
 def test_renames_that_cannot_be(s3, bucket, source, answer):
     put(s3, bucket, "target")

@@ -100,7 +100,8 @@ def test_any_utf8_key_is_stored_listed_copied_renamed_and_deleted(s3, bucket, ke
     assert body(s3, bucket, key) == b"odd"
     s3.copy_object(Bucket=bucket, Key="copied", CopySource={"Bucket": bucket, "Key": key})
     assert body(s3, bucket, "copied") == b"odd"
-    assert s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]}).get("Errors") is None
+    # XML 1.0 cannot carry every character, so that an answer that names such a key is one that parsers refuse: Quiet names none.
+    assert s3.delete_objects(Bucket=bucket, Delete={"Quiet": True, "Objects": [{"Key": key}]}).get("Errors") is None
     assert keys(s3, bucket) == ["copied"]
     s3.copy_object(Bucket=bucket, Key=key, CopySource=f"{bucket}/copied")
     s3.delete_object(Bucket=bucket, Key="copied")

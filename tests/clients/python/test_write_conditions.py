@@ -72,7 +72,7 @@ ROWS = [
     ({"x-holdfast-if-generation-match": "0"}, OK, failed("x-holdfast-if-generation-match")),
     ({"x-holdfast-if-generation-match": "{generation}"}, NO_SUCH_KEY, OK),
     ({"x-holdfast-if-generation-match": "99999999"}, NO_SUCH_KEY, failed("x-holdfast-if-generation-match")),
-    ({"x-holdfast-if-generation-match": "one"}, INVALID, INVALID),
+    ({"x-holdfast-if-generation-match": "one"}, (400, "InvalidArgument", None), (400, "InvalidArgument", None)),
 ]
 
 
