@@ -29,9 +29,12 @@ def put_of(server, bucket, headers=(), body=BODY, unsigned=None):
 
 
 def exchange(server, data):
-    """Sends `data` and returns the answer, or None when the connection is closed without one."""
+    """Sends `data` and returns the answer, or None when the connection is closed without one that can still be read."""
     with wire.Connection(server, timeout=20) as connection:
-        connection.send(data)
+        try:
+            connection.send(data)
+        except ConnectionError:
+            pass  # refused before the end; the answer may be there
         try:
             return connection.receive()
         except (ConnectionError, wire.http.client.HTTPException):
@@ -240,7 +243,7 @@ def test_a_trailing_checksum_must_be_right(server, bucket, trailer, ends):
 @pytest.mark.parametrize("header", [
     ("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-server-side-encryption", "aws:kms"),
     ("x-amz-object-lock-mode", "GOVERNANCE"), ("x-amz-object-lock-legal-hold", "ON"), ("x-amz-storage-class", "GLACIER"),
-    ("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=1"), ("x-amz-website-redirect-location", "/elsewhere"),
+    ("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=1"),
     ("x-amz-copy-source-range", "bytes=0-1"), ("x-amz-if-match-size", "3"), ("x-amz-rename-source", "elsewhere"),
 ], ids=lambda h: h[0])
 def test_a_header_whose_meaning_cannot_be_honoured_is_refused(server, bucket, header):

@@ -109,7 +109,7 @@ def test_response_headers_can_be_overridden(s3, bucket):
 
 
 STANDARD = {"ContentType": "application/x-tar; charset=utf-8", "CacheControl": "max-age=60, must-revalidate", "ContentLanguage": "en, de",
-            "ContentDisposition": 'attachment; filename="model.bin"', "ContentEncoding": "zstd"}
+            "ContentDisposition": 'attachment; filename="model.bin"', "ContentEncoding": "zstd", "WebsiteRedirectLocation": "/elsewhere"}
 METADATA = {"writer": "rank-0", "with-dash": "x", "empty": "", "spaces": "two  spaces inside", "punctuation": "a=b;c,d\"e'(f)", "number": "00012"}
 
 
