@@ -34,10 +34,10 @@ async fn objects_and_listings_behave_as_the_crate_demands() {
     suite::list_with_offset_exclusivity(&store).await;
     suite::list_uses_directories_correctly(&store).await;
     suite::list_with_delimiter(&store).await;
-    suite::list_paginated(&store, &store).await;
     suite::rename_and_copy(&store).await;
     suite::stream_get(&store).await;
     suite::put_get_attributes(&store).await;
+    suite::list_paginated(&store, &store).await;
 }
 
 #[tokio::test]
