@@ -31,6 +31,14 @@ impl Running {
         }
     }
 
+    pub(crate) const fn algorithm(&self) -> ChecksumAlgorithm {
+        match self {
+            Self::Crc(algorithm, _) => *algorithm,
+            Self::Sha1(_) => ChecksumAlgorithm::Sha1,
+            Self::Sha256(_) => ChecksumAlgorithm::Sha256,
+        }
+    }
+
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Crc(_, digest) => digest.update(bytes),

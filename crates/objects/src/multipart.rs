@@ -183,18 +183,17 @@ impl Objects {
         Ok(CompleteChange { upload, revision: record.revision, object, manifest: ManifestRecord { pieces } })
     }
 
-    async fn part_records(&self, place: &Place, upload: [u8; 16]) -> Result<Vec<Piece>, ObjectsError> {
+    async fn part_records(&self, place: &Place, upload: [u8; 16]) -> Result<Vec<PartRecord>, ObjectsError> {
         let range = parts_of(place.id, upload);
-        let pieces = scan(&*self.metadata, range, Ok(Vec::new()), |pieces: &mut Result<Vec<Piece>, Damaged>, key, value| {
-            let piece = part_number_of(key).and_then(|_| PartRecord::decode(value)).map(|part| part.piece);
-            match (pieces.as_mut(), piece) {
-                (Ok(list), Ok(piece)) => list.push(piece),
-                (_, Err(damaged)) => *pieces = Err(damaged),
+        let parts = scan(&*self.metadata, range, Ok(Vec::new()), |parts: &mut Result<Vec<PartRecord>, Damaged>, key, value| {
+            match (parts.as_mut(), part_number_of(key).and_then(|_| PartRecord::decode(value))) {
+                (Ok(list), Ok(part)) => list.push(part),
+                (_, Err(damaged)) => *parts = Err(damaged),
                 (Err(_), _) => {}
             }
-            if pieces.is_ok() { Step::Next } else { Step::Stop }
+            if parts.is_ok() { Step::Next } else { Step::Stop }
         });
-        Ok(pieces.await??)
+        Ok(parts.await??)
     }
 }
 
@@ -220,7 +219,7 @@ fn gone(upload: [u8; 16], now: Timestamp) -> CompleteChange {
 }
 
 /// Matches the parts that were listed with those that are there.
-fn chosen(listed: &[CompletePart], there: &[Piece], upload: &UploadRecord) -> Result<Vec<Piece>, ObjectsError> {
+fn chosen(listed: &[CompletePart], there: &[PartRecord], upload: &UploadRecord) -> Result<Vec<Piece>, ObjectsError> {
     if listed.is_empty() {
         return Err(ObjectsError::NoParts);
     }
@@ -232,9 +231,11 @@ fn chosen(listed: &[CompletePart], there: &[Piece], upload: &UploadRecord) -> Re
     }
     let mut pieces = Vec::with_capacity(listed.len());
     for (nth, part) in listed.iter().enumerate() {
-        let found = there.binary_search_by_key(&part.number, |piece| piece.number).ok().map(|at| &there[at]);
-        let piece = found.filter(|piece| ETag::of_md5(piece.md5) == part.etag).ok_or(ObjectsError::InvalidPart { part: part.number })?;
-        checked(part, piece, upload)?;
+        let found = there.binary_search_by_key(&part.number, |there| there.piece.number).ok().map(|at| &there[at]);
+        let found =
+            found.filter(|there| ETag::of_md5(there.piece.md5) == part.etag).ok_or(ObjectsError::InvalidPart { part: part.number })?;
+        checked(part, found, upload)?;
+        let piece = &found.piece;
         if nth + 1 < listed.len() && piece.size < PART_BYTES_MIN {
             return Err(ObjectsError::PartTooSmall { part: part.number, size: piece.size, min: PART_BYTES_MIN, etag: part.etag.clone() });
         }
@@ -244,10 +245,15 @@ fn chosen(listed: &[CompletePart], there: &[Piece], upload: &UploadRecord) -> Re
 }
 
 /// The checksum that is listed for a part must be the part's; an upload for composite checksums needs every one.
-fn checked(part: &CompletePart, piece: &Piece, upload: &UploadRecord) -> Result<(), ObjectsError> {
+fn checked(part: &CompletePart, there: &PartRecord, upload: &UploadRecord) -> Result<(), ObjectsError> {
     match &part.checksum {
-        Some(given) if given.algorithm() != upload.algorithm => Err(ObjectsError::ChecksumAlgorithmMismatch { expected: upload.algorithm }),
-        Some(given) if given.value() != piece.checksum => Err(ObjectsError::InvalidPart { part: part.number }),
+        Some(listed) if there.given.as_ref() == Some(listed) => Ok(()),
+        Some(listed) if listed.algorithm() != upload.algorithm && (upload.algorithm_named || there.given.is_none()) => {
+            Err(ObjectsError::ChecksumAlgorithmMismatch { expected: upload.algorithm })
+        }
+        Some(listed) if listed.algorithm() != upload.algorithm || listed.value() != there.piece.checksum => {
+            Err(ObjectsError::InvalidPart { part: part.number })
+        }
         None if upload.algorithm_named && upload.kind == ChecksumKind::Composite => {
             Err(ObjectsError::ChecksumMissing { algorithm: upload.algorithm, part: part.number })
         }

@@ -47,6 +47,8 @@ pub struct Stage {
     writer: Option<Box<dyn BlobWriter>>,
     md5: Md5,
     checksum: Running,
+    /// A checksum of another algorithm that the client gave: verified, and kept beside the first.
+    given: Option<Running>,
     size: u64,
     size_max: u64,
 }
@@ -60,9 +62,17 @@ impl Stage {
             writer: None,
             md5: Md5::new(),
             checksum: Running::new(algorithm),
+            given: None,
             size: 0,
             size_max,
         }
+    }
+
+    /// Verifies a checksum of this algorithm too, if it is another than the stage's own.
+    #[must_use]
+    pub fn verifying(mut self, algorithm: Option<ChecksumAlgorithm>) -> Self {
+        self.given = algorithm.filter(|algorithm| *algorithm != self.checksum.algorithm()).map(Running::new);
+        self
     }
 
     /// Takes the next bytes.
@@ -76,6 +86,9 @@ impl Stage {
         }
         self.md5.update(&bytes);
         self.checksum.update(&bytes);
+        if let Some(given) = &mut self.given {
+            given.update(&bytes);
+        }
         match &mut self.writer {
             Some(writer) => writer.append(bytes).await?,
             None if self.small.len() + bytes.len() <= INLINE_BYTES_MAX => self.small.extend_from_slice(&bytes),
@@ -98,11 +111,13 @@ impl Stage {
     pub async fn seal(self, expected: &ExpectedDigests) -> Result<Staged, ObjectsError> {
         let md5: [u8; 16] = self.md5.finalize().into();
         let checksum = self.checksum.finish();
+        let given = self.given.map(Running::finish);
         if expected.md5.is_some_and(|wanted| wanted != md5) {
             return Err(ObjectsError::BadContentMd5);
         }
         if let Some(wanted) = &expected.checksum
             && *wanted != checksum
+            && given.as_ref() != Some(wanted)
         {
             return Err(ObjectsError::BadChecksum(wanted.algorithm()));
         }
@@ -110,7 +125,7 @@ impl Stage {
             Some(writer) => StagedBytes::Blob(StagedBlob { blobs: self.blobs, sealed: Some(writer.seal().await?) }),
             None => StagedBytes::Small(self.fresh, self.small.freeze()),
         };
-        Ok(Staged { size: self.size, md5, checksum, bytes })
+        Ok(Staged { size: self.size, md5, checksum, given, bytes })
     }
 }
 
@@ -119,6 +134,7 @@ pub struct Staged {
     pub(crate) size: u64,
     pub(crate) md5: [u8; 16],
     pub(crate) checksum: Checksum,
+    pub(crate) given: Option<Checksum>,
     bytes: StagedBytes,
 }
 

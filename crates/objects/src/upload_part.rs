@@ -27,7 +27,7 @@ pub struct UploadForParts {
 pub struct WrittenPart {
     /// Its tag.
     pub etag: ETag,
-    /// Its checksum in the upload's algorithm.
+    /// Its checksum: of the algorithm that the writer gave, else of the upload's.
     pub checksum: Checksum,
     /// When it was written.
     pub last_modified: Timestamp,
@@ -71,7 +71,8 @@ impl Objects {
             md5: staged.md5,
             checksum: staged.checksum.value().to_vec(),
         };
-        let written = WrittenPart { etag: staged.etag(), checksum: staged.checksum.clone(), last_modified };
+        let checksum = staged.given.clone().unwrap_or_else(|| staged.checksum.clone());
+        let written = WrittenPart { etag: staged.etag(), checksum, last_modified };
         let draft = PartDraft {
             keys: vec![
                 bucket_key(&upload.place.bucket),
@@ -79,7 +80,7 @@ impl Objects {
                 part_key(upload.place.id, upload.upload, number),
             ],
             place: upload.place.clone(),
-            part: PartRecord { piece, last_modified },
+            part: PartRecord { piece, last_modified, given: staged.given.clone() },
             bytes: staged.write(),
         };
         let objects = self.clone();

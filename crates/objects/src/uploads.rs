@@ -177,8 +177,8 @@ impl Objects {
 }
 
 fn upload_head(part: PartRecord, algorithm: ChecksumAlgorithm) -> UploadHead {
-    let PartRecord { piece, last_modified } = part;
-    let checksum = Checksum::new(algorithm, &piece.checksum).ok();
+    let PartRecord { piece, last_modified, given } = part;
+    let checksum = given.or(Checksum::new(algorithm, &piece.checksum).ok());
     UploadHead { number: piece.number, etag: ETag::of_md5(piece.md5), size: piece.size, last_modified, checksum }
 }
 

@@ -115,3 +115,34 @@ async fn uploads_are_listed_by_key_then_by_age() {
         assert_eq!(seen, expect, "pages of {max}");
     }
 }
+
+#[tokio::test]
+async fn an_upload_that_named_no_algorithm_takes_parts_of_any_and_verifies_them() {
+    use holdfast_model::{Checksum, ChecksumAlgorithm};
+    use holdfast_objects::ExpectedDigests;
+    let world = World::new().await;
+    let upload = world.create_upload("k").await;
+    let found = world.objects.upload_for_parts(&world.bucket, &key("k"), &upload, Some(ChecksumAlgorithm::Crc32)).await.unwrap();
+    let sealed = |value: [u8; 4]| {
+        let mut stage = world.objects.stage(found.algorithm, 100).verifying(Some(ChecksumAlgorithm::Crc32));
+        let checksum = Checksum::new(ChecksumAlgorithm::Crc32, &value).unwrap();
+        async move {
+            stage.append(bytes::Bytes::from_static(b"123456789")).await.unwrap();
+            stage.seal(&ExpectedDigests { md5: None, checksum: Some(checksum) }).await
+        }
+    };
+    assert_eq!(sealed([0; 4]).await.err(), Some(ObjectsError::BadChecksum(ChecksumAlgorithm::Crc32)));
+    let right = [0xcb, 0xf4, 0x39, 0x26];
+    let written = world.objects.put_part(&found, part(1), sealed(right).await.unwrap()).await.unwrap();
+    assert_eq!(written.checksum.value(), right);
+    let listed = |value: &[u8; 4]| holdfast_objects::CompletePart {
+        number: part(1),
+        etag: written.etag.clone(),
+        checksum: Checksum::new(ChecksumAlgorithm::Crc32, value).ok(),
+    };
+    let refused = world.complete("k", &upload, &[listed(&[0; 4])], always(), &caller("")).await;
+    assert_eq!(refused, Err(ObjectsError::InvalidPart { part: part(1) }));
+    let object = world.complete("k", &upload, &[listed(&right)], always(), &caller("")).await.unwrap();
+    let stored = object.checksum.unwrap().checksum;
+    assert_eq!((stored.algorithm(), stored.value()), (ChecksumAlgorithm::Crc64Nvme, &[0xae, 0x8b, 0x14, 0x86, 0x0a, 0x79, 0x98, 0x88][..]));
+}

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use holdfast_model::{
-    Attributes, ChecksumAlgorithm, ChecksumKind, ObjectKey, PartNumber, Tags, Timestamp, UploadId, limits::OBJECT_TAGS_MAX,
+    Attributes, Checksum, ChecksumAlgorithm, ChecksumKind, ObjectKey, PartNumber, Tags, Timestamp, UploadId, limits::OBJECT_TAGS_MAX,
 };
 use holdfast_store::{Family, KeyRange, RecordKey};
 
@@ -42,6 +42,8 @@ pub struct PartRecord {
     pub piece: Piece,
     /// When it was written.
     pub last_modified: Timestamp,
+    /// The checksum that its writer gave, if its algorithm is another than the upload's.
+    pub given: Option<Checksum>,
 }
 
 /// The bytes of an upload id that Holdfast gave out; `None` for any other text.
@@ -165,6 +167,9 @@ impl PartRecord {
         let mut w = Writer::new(VERSION);
         self.piece.write(&mut w);
         w.number(self.last_modified.millis());
+        w.option(self.given.as_ref(), |w, given| {
+            w.byte(algorithm_code(given.algorithm())).bytes(given.value());
+        });
         w.finish()
     }
 
@@ -174,10 +179,15 @@ impl PartRecord {
     /// [`Damaged`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::new("part", VERSION, bytes)?;
-        let record = Self { piece: Piece::read(&mut r)?, last_modified: Timestamp::from_millis(r.number()?) };
+        let record = Self { piece: Piece::read(&mut r)?, last_modified: Timestamp::from_millis(r.number()?), given: r.option(read_given)? };
         r.end()?;
         Ok(record)
     }
+}
+
+fn read_given(r: &mut Reader<'_>) -> Result<Checksum, Damaged> {
+    let algorithm = read_algorithm(r)?;
+    Checksum::new(algorithm, r.bytes()?).map_err(|_| r.damaged("a checksum of the right length"))
 }
 
 #[cfg(test)]
@@ -199,7 +209,7 @@ mod tests {
             let upload = UploadRecord { initiated: Timestamp::from_millis(initiated), revision, algorithm, kind: algorithm.default_kind(), algorithm_named: named, attributes, tags: Tags::default() };
             prop_assert_eq!(UploadRecord::decode(&upload.encode()), Ok(upload));
             let piece = Piece { number: PartNumber::new(3).unwrap(), kind: ContentKind::Blob, id: ContentId(9), size, md5, checksum };
-            let part = PartRecord { piece, last_modified: Timestamp::from_millis(initiated) };
+            let part = PartRecord { piece, last_modified: Timestamp::from_millis(initiated), given: Checksum::new(algorithm, &md5[..4]).ok() };
             prop_assert_eq!(PartRecord::decode(&part.encode()), Ok(part));
         }
 

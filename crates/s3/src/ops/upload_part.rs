@@ -19,14 +19,8 @@ pub(super) async fn upload_part(call: &mut Call<'_>) -> Answer {
     let objects = call.objects().clone();
     let found = objects.upload_for_parts(call.bucket()?, call.key()?, &upload, announced.checksum.algorithm).await;
     let found = found.map_err(|e| call.refused(e))?;
-    let staged = if announced.checksum.algorithm.is_none_or(|named| named == found.algorithm) {
-        receive::stage(call, objects.stage(found.algorithm, PART_BYTES_MAX), &announced).await?
-    } else {
-        return Err(S3Error::of_objects(
-            holdfast_objects::ObjectsError::ChecksumAlgorithmMismatch { expected: found.algorithm },
-            call.route,
-        ));
-    };
+    let stage = objects.stage(found.algorithm, PART_BYTES_MAX).verifying(announced.checksum.algorithm);
+    let staged = receive::stage(call, stage, &announced).await?;
     let written = objects.put_part(&found, number, staged).await.map_err(|e| call.refused(e))?;
     let mut response = render::empty(StatusCode::OK);
     render::set_etag(response.headers_mut(), &written.etag);
