@@ -10,7 +10,7 @@ from harness.boto import MIB
 from harness.server import Server
 
 DISK_MIB = 512
-BODY_BYTES = MIB
+SIZES = [MIB, 100_000, 4096]  # the last one fits where the first no longer does
 HEAL_SECONDS_MAX = 60
 REFUSALS = {(503, "SlowDown"), (503, "ServiceUnavailable"), (500, "InternalError"), (507, "InsufficientStorage")}
 
@@ -42,12 +42,11 @@ def small_disk(tmp_path):
 
 def fill_from_outside(path):
     """Takes all space that is left, as another program would."""
-    with path.open("wb") as ballast:
+    with path.open("wb", buffering=0) as ballast:
         for size in (MIB, 4096, 1):
             try:
                 while True:
                     ballast.write(bytes(size))
-                    ballast.flush()
             except OSError:
                 pass
 
@@ -59,33 +58,33 @@ class Disk:
         self.server, self.bucket, self.number = server, bucket, 0
         self.acknowledged, self.unknown = {}, {}
 
-    def body(self, number):
-        return (b"object %d." % number) * (BODY_BYTES // 10)
-
-    def put(self):
+    def put(self, size):
         """(status, S3 code) of one more create."""
         self.number += 1
         key = f"object-{self.number:05}"
-        answer = wire.request(self.server, "PUT", f"/{self.bucket}/{key}", (), [("if-none-match", "*")], self.body(self.number))
+        data = (b"object %d." % self.number * (size // 8))[:size]
+        answer = wire.request(self.server, "PUT", f"/{self.bucket}/{key}", (), [("if-none-match", "*")], data)
         if answer.status == 200:
-            self.acknowledged[key] = self.number
+            self.acknowledged[key] = data
         elif answer.status == 500:
-            self.unknown[key] = self.number
+            self.unknown[key] = data
         return answer.status, answer.code
 
-    def put_until_refused(self):
-        for _ in range(2 * DISK_MIB):
-            if (answer := self.put())[0] != 200:
-                return answer
-        raise AssertionError("the disk never filled up")
+    def fill(self):
+        """Puts large objects, then small ones, until even those are refused."""
+        for size in SIZES:
+            for _ in range(100 * DISK_MIB):
+                if (answer := self.put(size))[0] != 200:
+                    break
+            assert answer in REFUSALS, answer
 
     def assert_whole(self, s3):
         """Everything acknowledged is there with its bytes, nothing refused is."""
         present = set(keys_of(s3, self.bucket))
         assert set(self.acknowledged) <= present <= set(self.acknowledged) | set(self.unknown)
-        for key, number in self.acknowledged.items():
+        for key, data in self.acknowledged.items():
             answer = wire.request(self.server, "GET", f"/{self.bucket}/{key}")
-            assert (answer.status, answer.body) == (200, self.body(number)), key
+            assert (answer.status, answer.body) == (200, data), key
 
 
 def keys_of(s3, bucket):
@@ -102,8 +101,7 @@ def test_a_full_disk_refuses_and_heals(tmp_path):
         s3 = boto.client(server.url)
         disk = Disk(server, boto.new_bucket(s3))
 
-        assert disk.put_until_refused() in REFUSALS
-        assert disk.put() in REFUSALS
+        disk.fill()
         server.wait_until(lambda: not ready(server), HEAL_SECONDS_MAX, "say that it is not ready")
         assert server.health("live") == 200
         disk.assert_whole(s3)
@@ -112,16 +110,16 @@ def test_a_full_disk_refuses_and_heals(tmp_path):
             assert wire.request(server, "DELETE", f"/{disk.bucket}/{key}").status == 204, "a delete must go through: it frees space"
             del disk.acknowledged[key]
         server.wait_until(lambda: ready(server), HEAL_SECONDS_MAX, "become ready after deletes")
-        assert disk.put() == (200, None)
+        assert disk.put(MIB) == (200, None)
         disk.assert_whole(s3)
 
         fill_from_outside(mounted / "ballast")
-        assert disk.put_until_refused() in REFUSALS
+        disk.fill()
         server.wait_until(lambda: not ready(server), HEAL_SECONDS_MAX, "say that it is not ready")
         disk.assert_whole(s3)
         (mounted / "ballast").unlink()
         server.wait_until(lambda: ready(server), HEAL_SECONDS_MAX, "become ready after space came back")
-        assert disk.put() == (200, None)
+        assert disk.put(MIB) == (200, None)
         disk.assert_whole(s3)
 
         server.stop()
