@@ -1,0 +1,105 @@
+//! Section 2 of the contract: write preconditions, for each operation, on each state of the key.
+
+use crate::support::on_both_stores;
+use crate::support::world::{Operation, State, World};
+
+/// Headers, and what is answered if the key is absent or present.
+type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const REFUSED: &str = "400 InvalidRequest";
+const NOT_A_NUMBER: &str = "400 InvalidArgument";
+const MISSING: &str = "404 NoSuchKey";
+const EXISTS: &str = "412 PreconditionFailed If-None-Match";
+const DIFFERS: &str = "412 PreconditionFailed If-Match";
+const OTHER_WRITE: &str = "412 PreconditionFailed x-holdfast-if-generation-match";
+
+const WRITES: &[Row] = &[
+    (&[], "200", "200"),
+    (&[("if-none-match", "*")], "200", EXISTS),
+    (&[("if-none-match", "\"*\"")], REFUSED, REFUSED),
+    (&[("if-none-match", "{etag}")], REFUSED, REFUSED),
+    (&[("if-none-match", "{other}")], REFUSED, REFUSED),
+    (&[("if-none-match", "{bare}")], REFUSED, REFUSED),
+    (&[("if-none-match", "W/{etag}")], REFUSED, REFUSED),
+    (&[("if-none-match", "{etag}, {other}")], REFUSED, REFUSED),
+    (&[("if-none-match", "*, *")], REFUSED, REFUSED),
+    (&[("if-none-match", "")], REFUSED, REFUSED),
+    (&[("if-none-match", "*"), ("if-none-match", "*")], REFUSED, REFUSED),
+    (&[("if-match", "{etag}")], MISSING, "200"),
+    (&[("if-match", "{bare}")], MISSING, "200"),
+    (&[("if-match", "{other}")], MISSING, DIFFERS),
+    (&[("if-match", "*")], MISSING, "200"),
+    (&[("if-match", "W/{etag}")], REFUSED, REFUSED),
+    (&[("if-match", "{etag}, {other}")], REFUSED, REFUSED),
+    (&[("if-match", "*, {etag}")], REFUSED, REFUSED),
+    (&[("if-match", "")], REFUSED, REFUSED),
+    (&[("if-match", "{etag}"), ("if-match", "{etag}")], REFUSED, REFUSED),
+    (&[("if-match", "{etag}"), ("if-none-match", "*")], REFUSED, REFUSED),
+    (&[("if-match", "*"), ("if-none-match", "*")], REFUSED, REFUSED),
+    // Section 7: generations, alone and with tags.
+    (&[("x-holdfast-if-generation-match", "0")], "200", OTHER_WRITE),
+    (&[("x-holdfast-if-generation-match", "{generation}")], MISSING, "200"),
+    (&[("x-holdfast-if-generation-match", "{older-generation}")], MISSING, OTHER_WRITE),
+    (&[("x-holdfast-if-generation-match", "{generation}"), ("if-match", "{etag}")], MISSING, "200"),
+    (&[("x-holdfast-if-generation-match", "{older-generation}"), ("if-match", "{etag}")], MISSING, OTHER_WRITE),
+    (&[("x-holdfast-if-generation-match", "0"), ("if-none-match", "*")], "200", EXISTS),
+    (&[("x-holdfast-if-generation-match", "")], NOT_A_NUMBER, NOT_A_NUMBER),
+    (&[("x-holdfast-if-generation-match", "-1")], NOT_A_NUMBER, NOT_A_NUMBER),
+    (&[("x-holdfast-if-generation-match", "*")], NOT_A_NUMBER, NOT_A_NUMBER),
+    (&[("x-holdfast-if-generation-match", "1"), ("x-holdfast-if-generation-match", "1")], REFUSED, REFUSED),
+];
+
+/// RenameObject's destination knows dates too.
+const RENAMES: &[Row] = &[
+    (&[("if-modified-since", "{before}")], MISSING, "200"),
+    (&[("if-modified-since", "{same}")], MISSING, "412 PreconditionFailed If-Modified-Since"),
+    (&[("if-modified-since", "{after}")], MISSING, "412 PreconditionFailed If-Modified-Since"),
+    (&[("if-modified-since", "{future}")], MISSING, "200"),
+    (&[("if-unmodified-since", "{after}")], MISSING, "200"),
+    (&[("if-unmodified-since", "{same}")], MISSING, "200"),
+    (&[("if-unmodified-since", "{before}")], MISSING, "412 PreconditionFailed If-Unmodified-Since"),
+    (&[("if-unmodified-since", "{before}"), ("if-match", "{etag}")], MISSING, "200"),
+    (&[("if-unmodified-since", "{after}"), ("if-modified-since", "{before}")], MISSING, "200"),
+    (&[("if-modified-since", "{before}"), ("if-none-match", "*")], "200", EXISTS),
+    (&[("if-modified-since", "yesterday")], REFUSED, REFUSED),
+    (&[("if-unmodified-since", "")], REFUSED, REFUSED),
+    (&[("if-unmodified-since", "{after}"), ("if-unmodified-since", "{after}")], REFUSED, REFUSED),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn put_object_follows_the_table_of_write_preconditions() {
+    check(WRITES, Operation::Put).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn complete_multipart_upload_follows_the_table_of_write_preconditions() {
+    check(WRITES, Operation::Complete).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy_object_follows_the_table_of_write_preconditions() {
+    check(WRITES, Operation::Copy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rename_object_follows_the_table_of_write_preconditions() {
+    check(WRITES, Operation::Rename).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_destination_of_a_rename_is_judged_by_dates_too() {
+    check(RENAMES, Operation::Rename).await;
+}
+
+async fn check(table: &[Row], operation: Operation) {
+    on_both_stores(async |server| {
+        for (headers, absent, present) in table {
+            for state in State::ALL {
+                let expect = if state == State::Present { present } else { absent };
+                let mut world = World::new(server, state).await;
+                world.check_write(operation, headers, expect, &format!("{operation:?} {state:?} {headers:?}")).await;
+            }
+        }
+    })
+    .await;
+}
