@@ -67,12 +67,7 @@ impl Parts {
     ///
     /// # Errors
     /// An access key that no signature can name.
-    pub fn on(
-        objects: Objects,
-        readiness: Arc<dyn Readiness>,
-        config: &Config,
-        credentials: &RootCredentials,
-    ) -> Result<Self, ServeError> {
+    pub fn on(objects: Objects, readiness: Arc<dyn Readiness>, config: &Config, credentials: &RootCredentials) -> Result<Self, ServeError> {
         Ok(Parts { handler: handler(objects, config, credentials)?, readiness, close: Arc::new(|| Box::pin(async {})) })
     }
 }

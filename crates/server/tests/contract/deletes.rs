@@ -3,7 +3,8 @@
 use crate::support::client::elements;
 use crate::support::on_both_stores;
 use crate::support::picture::picture;
-use crate::support::world::{State, World};
+use crate::support::request::Request;
+use crate::support::world::{State, World, for_each_row};
 
 /// Names and values, and what is answered if the key is absent or present.
 type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
@@ -47,24 +48,23 @@ const DELETES: &[Row] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delete_object_follows_its_table() {
     on_both_stores(async |server| {
-        for (headers, absent, present) in DELETES {
-            for state in State::ALL {
-                let expect = if state == State::Present { present } else { absent };
-                let mut world = World::new(server, state).await;
-                let request = world.on("DELETE", "k").headers(&world.filled(headers));
-                let row = format!("{state:?} {headers:?}");
-                if *expect == "204" {
-                    let answer = world.client.send(request).await;
-                    assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{row}: {}", answer.text());
-                    assert_eq!(world.client.send(world.on("HEAD", "k")).await.status, 404, "{row}");
-                } else {
-                    let answer = world.refuses(request, expect, &row).await;
-                    if *expect == MISSING {
-                        assert_eq!(answer.element("Key").as_deref(), Some("k"), "{row}");
-                    }
+        let rows = DELETES.iter().flat_map(|row| State::ALL.map(|state| (state, (state, row))));
+        for_each_row(server, rows, async |mut world, (state, (headers, absent, present))| {
+            let expect = if state == State::Present { present } else { absent };
+            let request = world.on("DELETE", "k").headers(&world.filled(headers));
+            let row = format!("{state:?} {headers:?}");
+            if *expect == "204" {
+                let answer = world.client.send(request).await;
+                assert_eq!((answer.status, answer.text().as_str()), (204, ""), "{row}: {}", answer.text());
+                assert_eq!(world.client.send(world.on("HEAD", "k")).await.status, 404, "{row}");
+            } else {
+                let answer = world.refuses(request, expect, &row).await;
+                if *expect == MISSING {
+                    assert_eq!(answer.element("Key").as_deref(), Some("k"), "{row}");
                 }
             }
-        }
+        })
+        .await;
     })
     .await;
 }
@@ -90,30 +90,29 @@ fn entry(world: &World<'_>, key: &str, elements: &[(&str, &str)]) -> String {
     format!("<Object><Key>{key}</Key>{elements}</Object>")
 }
 
-fn delete_objects(world: &World<'_>, entries: &str) -> crate::support::request::Request {
-    let request = crate::support::request::Request::new("POST", &format!("/{}", world.bucket)).query("delete", "");
+fn delete_objects(world: &World<'_>, entries: &str) -> Request {
+    let request = Request::new("POST", &format!("/{}", world.bucket)).query("delete", "");
     request.body(format!("<Delete>{entries}</Delete>"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delete_objects_judges_each_key_by_its_own_elements() {
     on_both_stores(async |server| {
-        for (elements_given, absent, present) in ENTRIES {
-            for state in State::ALL {
-                let expect = if state == State::Present { *present } else { *absent };
-                let mut world = World::new(server, state).await;
-                let row = format!("{state:?} {elements_given:?}");
-                let before = picture(&mut world.client, &world.bucket).await;
-                let answer = world.client.must(delete_objects(&world, &entry(&world, "k", elements_given))).await;
-                let told = answer.element("Code").unwrap_or_else(|| if answer.text().contains("<Deleted>") { "Deleted" } else { "" }.into());
-                assert_eq!((told.as_str(), answer.element("Key").as_deref()), (expect, Some("k")), "{row}: {}", answer.text());
-                if expect == "Deleted" {
-                    assert_eq!(world.client.send(world.on("HEAD", "k")).await.status, 404, "{row}");
-                } else {
-                    assert_eq!(before, picture(&mut world.client, &world.bucket).await, "{row}");
-                }
+        let rows = ENTRIES.iter().flat_map(|row| State::ALL.map(|state| (state, (state, row))));
+        for_each_row(server, rows, async |mut world, (state, (elements_given, absent, present))| {
+            let expect = if state == State::Present { *present } else { *absent };
+            let row = format!("{state:?} {elements_given:?}");
+            let before = picture(&mut world.client, &world.bucket).await;
+            let answer = world.client.must(delete_objects(&world, &entry(&world, "k", elements_given))).await;
+            let told = answer.element("Code").unwrap_or_else(|| if answer.text().contains("<Deleted>") { "Deleted" } else { "" }.into());
+            assert_eq!((told.as_str(), answer.element("Key").as_deref()), (expect, Some("k")), "{row}: {}", answer.text());
+            if expect == "Deleted" {
+                assert_eq!(world.client.send(world.on("HEAD", "k")).await.status, 404, "{row}");
+            } else {
+                assert_eq!(before, picture(&mut world.client, &world.bucket).await, "{row}");
             }
-        }
+        })
+        .await;
     })
     .await;
 }

@@ -1,9 +1,14 @@
 //! The contract over real HTTP, on both stores, as tables: every row of `docs/consistency.md`, and bad input.
 
+mod append;
 mod deletes;
 mod early;
+mod generations;
 mod overtaken;
 mod reads;
+mod rename;
+mod retries;
 mod sources;
 mod support;
+mod unsupported;
 mod writes;

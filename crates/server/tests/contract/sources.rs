@@ -4,7 +4,7 @@ use crate::support::client::Answer;
 use crate::support::on_both_stores;
 use crate::support::picture::picture;
 use crate::support::request::Request;
-use crate::support::world::{Operation, State, World};
+use crate::support::world::{Operation, State, World, for_each_row};
 
 /// Names without their prefix, and the name that a refusal shows, `200`, or another refusal.
 type Row = (&'static [(&'static str, &'static str)], &'static str);
@@ -63,15 +63,15 @@ async fn the_source_of_a_rename_follows_its_table() {
 
 async fn check(operation: Operation, prefix: &str) {
     on_both_stores(async |server| {
-        for (conditions, refused) in SOURCES {
-            let mut world = World::new(server, State::Present).await;
+        for_each_row(server, SOURCES.iter().map(|row| (State::Present, row)), async |mut world, (conditions, refused)| {
             let request = world.request(operation).headers(&prefixed(&world, prefix, conditions));
             let row = format!("{operation:?} {conditions:?}");
             match expected(prefix, refused).as_str() {
                 "200" => drop(world.carries_out(operation, request, &row).await),
                 refusal => drop(world.refuses(request, refusal, &row).await),
             }
-        }
+        })
+        .await;
     })
     .await;
 }
@@ -79,8 +79,7 @@ async fn check(operation: Operation, prefix: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_source_of_a_copied_part_follows_the_table_of_copies() {
     on_both_stores(async |server| {
-        for (conditions, refused) in SOURCES {
-            let mut world = World::new(server, State::Present).await;
+        for_each_row(server, SOURCES.iter().map(|row| (State::Present, row)), async |mut world, (conditions, refused)| {
             let request = part_copy(&world, "s").headers(&prefixed(&world, "x-amz-copy-source", conditions));
             let row = format!("UploadPartCopy {conditions:?}");
             match expected("x-amz-copy-source", refused).as_str() {
@@ -90,7 +89,8 @@ async fn the_source_of_a_copied_part_follows_the_table_of_copies() {
                 }
                 refusal => drop(world.refuses(request, refusal, &row).await),
             }
-        }
+        })
+        .await;
     })
     .await;
 }

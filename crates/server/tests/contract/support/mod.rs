@@ -1,6 +1,7 @@
 //! A server in this process, on either store, with a clock that the test moves; and the pieces that tables are made of.
 
 pub(crate) mod client;
+pub(crate) mod gate;
 pub(crate) mod picture;
 pub(crate) mod request;
 pub(crate) mod signing;
@@ -14,12 +15,13 @@ use holdfast_embedded::{EmbeddedStore, Options};
 use holdfast_model::Timestamp;
 use holdfast_objects::{Clock, ManualClock, Objects};
 use holdfast_server::{Config, Metrics, Origin, Parts, Readiness, RootCredentials, Secret, ServeError, Server, Values};
-use holdfast_store::{Blobs, MemoryStore};
+use holdfast_store::{Blobs, MemoryStore, Metadata};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use client::Client;
+use gate::{Gate, Gated};
 use signing::{ACCESS_KEY, SECRET_KEY};
 
 /// 2026-01-02T03:04:05Z, a Friday.
@@ -43,6 +45,7 @@ pub(crate) struct TestServer {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Store,
     pub(crate) objects: Objects,
+    pub(crate) gate: Arc<Gate>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), ServeError>>,
     _folder: Option<TempDir>,
@@ -69,10 +72,12 @@ impl TestServer {
         };
         let clock = Arc::new(ManualClock::default());
         clock.advance_secs(START_SECS);
-        let objects = match &store {
-            Store::Memory(store) => Objects::new(Arc::new(store.clone()), Arc::new(store.clone()), clock.clone()),
-            Store::Embedded(store) => Objects::new(Arc::new(store.clone()), Arc::new(store.clone()), clock.clone()),
+        let (records, blobs): (Arc<dyn Metadata>, Arc<dyn Blobs>) = match &store {
+            Store::Memory(store) => (Arc::new(store.clone()), Arc::new(store.clone())),
+            Store::Embedded(store) => (Arc::new(store.clone()), Arc::new(store.clone())),
         };
+        let gate = Gate::new();
+        let objects = Objects::new(Arc::new(Gated { records, gate: Arc::clone(&gate) }), blobs, clock.clone());
         let values = Values::from([("data", vec!["/nonexistent".to_owned()]), ("listen", vec!["127.0.0.1:0".to_owned()])]);
         let config = Config::resolve(values, []).expect("a valid configuration");
         let credentials = RootCredentials {
@@ -87,7 +92,7 @@ impl TestServer {
         let ended = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { address, clock, store, objects, stop, ended, _folder: folder }
+        Self { address, clock, store, objects, gate, stop, ended, _folder: folder }
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -99,8 +99,7 @@ fn signature(request: &Signable<'_>, date: &str) -> String {
 pub(crate) fn sign(request: &Signable<'_>, date: &str) -> Signed {
     let signature = signature(request, date);
     let (scope, names) = (scope(date), signed_names(request.headers));
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, Signature={signature}");
+    let authorization = format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, Signature={signature}");
     Signed { authorization, signature }
 }
 

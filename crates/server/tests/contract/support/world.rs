@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::{StreamExt as _, stream};
+
 use super::TestServer;
 use super::client::{Answer, Client};
 use super::picture::picture;
@@ -72,6 +74,17 @@ pub(crate) async fn new_bucket(client: &mut Client) -> String {
 
 impl<'s> World<'s> {
     pub(crate) async fn new(server: &'s TestServer, state: State) -> Self {
+        let world = Self::prepare(server, state).await;
+        world.some_time_later()
+    }
+
+    /// What is written from now on shows a later time, and dates after the objects' are not in the future.
+    fn some_time_later(self) -> Self {
+        self.server.clock.advance_secs(60);
+        self
+    }
+
+    async fn prepare(server: &'s TestServer, state: State) -> Self {
         let mut client = server.client();
         let bucket = new_bucket(&mut client).await;
         let written = server.now();
@@ -89,8 +102,6 @@ impl<'s> World<'s> {
         if state == State::Deleted {
             client.must(Request::new("DELETE", &format!("/{bucket}/k"))).await;
         }
-        // What is written from now on shows a later time, and dates after the objects' are not in the future.
-        server.clock.advance_secs(60);
         let target = target.filter(|_| state == State::Present);
         Self { client, bucket, upload, part_etag, server, target, source_etag, written }
     }
@@ -174,6 +185,21 @@ impl<'s> World<'s> {
             self.refuses(request, expect, row).await;
         }
     }
+}
+
+/// Rows at once, so that a table takes as many syncs as its longest row and not as all of them.
+const ROWS_AT_ONCE: usize = 16;
+
+/// Checks every row in a world of its own.
+pub(crate) async fn for_each_row<'s, R>(
+    server: &'s TestServer,
+    rows: impl IntoIterator<Item = (State, R)>,
+    check: impl AsyncFn(World<'s>, R),
+) {
+    let prepared = stream::iter(rows).map(async |(state, row)| (World::prepare(server, state).await, row));
+    let prepared: Vec<_> = prepared.buffered(ROWS_AT_ONCE).collect().await;
+    server.clock.advance_secs(60);
+    stream::iter(prepared).for_each_concurrent(ROWS_AT_ONCE, |(world, row)| check(world, row)).await;
 }
 
 /// Every error is complete: section 8 of the contract.
