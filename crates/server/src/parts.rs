@@ -59,17 +59,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Parts, ServeError> {
             store.close().await;
         }) as BoxFuture<'static, ()>
     };
-    Ok(Parts { close: Arc::new(close), ..Parts::on(objects, readiness, config, credentials)? })
-}
-
-impl Parts {
-    /// The S3 service on `objects`, whose store is the caller's to watch over and to close.
-    ///
-    /// # Errors
-    /// An access key that no signature can name.
-    pub fn on(objects: Objects, readiness: Arc<dyn Readiness>, config: &Config, credentials: &RootCredentials) -> Result<Self, ServeError> {
-        Ok(Parts { handler: handler(objects, config, credentials)?, readiness, close: Arc::new(|| Box::pin(async {})) })
-    }
+    Ok(Parts { handler: handler(objects, config, credentials)?, readiness, close: Arc::new(close) })
 }
 
 fn handler(objects: Objects, config: &Config, credentials: &RootCredentials) -> Result<Handler, ServeError> {

@@ -1,9 +1,11 @@
 //! The contract over real HTTP, on both stores, as tables: every row of `docs/consistency.md`, and bad input.
 
 mod append;
+mod bad_input;
 mod deletes;
 mod early;
 mod generations;
+mod listing;
 mod overtaken;
 mod reads;
 mod rename;

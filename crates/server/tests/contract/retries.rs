@@ -4,6 +4,7 @@ use crate::support::client::Answer;
 use crate::support::on_both_stores;
 use crate::support::picture::picture;
 use crate::support::request::Request;
+use crate::support::signing::ANOTHER;
 use crate::support::world::{Operation, State, World, begin_upload, complete_xml, for_each_row};
 
 const ID: &str = "d6f7a0b2-6d0e-4b62-8e14-3a6d0e9f1c55";
@@ -74,6 +75,7 @@ async fn another_invocation_payload_or_operation_is_refused() {
             ("another invocation", attempt(put(&world, "mine"), "another-id", 2)),
             ("no invocation", put(&world, "mine")),
             ("an empty invocation", put(&world, "mine").header("amz-sdk-invocation-id", "")),
+            ("another principal", attempt(put(&world, "mine"), ID, 2).signed_by(ANOTHER)),
             ("another payload", attempt(put(&world, "not mine"), ID, 2)),
             ("another payload of the same length", attempt(put(&world, "mina"), ID, 2)),
             ("another operation, copying", attempt(copy, ID, 2)),

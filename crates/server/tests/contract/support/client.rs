@@ -133,11 +133,6 @@ impl Client {
         answer
     }
 
-    /// Forgets the connection: the next request opens another one.
-    pub(crate) fn reconnect(&mut self) {
-        self.connection = None;
-    }
-
     /// Sends the head and the first `count` bytes of the body on a connection of its own.
     pub(crate) async fn hold(&self, request: Request, count: usize) -> Held {
         let wire = self.wire(request);

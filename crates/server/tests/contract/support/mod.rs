@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use holdfast_embedded::{EmbeddedStore, Options};
 use holdfast_model::Timestamp;
 use holdfast_objects::{Clock, ManualClock, Objects};
-use holdfast_server::{Config, Metrics, Origin, Parts, Readiness, RootCredentials, Secret, ServeError, Server, Values};
+use holdfast_s3::auth::{AccessKeyId, Credential, Principal, SecretKey, StaticCredentials};
+use holdfast_s3::{Service, ServiceConfig};
+use holdfast_server::{Config, Handler, Metrics, Parts, Readiness, ServeError, Server, Values};
 use holdfast_store::{Blobs, MemoryStore, Metadata};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -22,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use client::Client;
 use gate::{Gate, Gated};
-use signing::{ACCESS_KEY, SECRET_KEY};
+use signing::{ANOTHER, REGION, ROOT, Signer};
 
 /// 2026-01-02T03:04:05Z, a Friday.
 const START_SECS: u64 = 1_767_323_045;
@@ -60,6 +62,22 @@ impl Readiness for AlwaysReady {
     }
 }
 
+/// The S3 service for two principals.
+fn handler(objects: &Objects) -> Handler {
+    let credential = |signer: Signer| Credential {
+        access_key: AccessKeyId::parse(signer.access_key).expect("an access key"),
+        secret: SecretKey::new(signer.secret_key),
+        principal: Principal::new(signer.access_key),
+    };
+    let credentials = StaticCredentials::new(vec![credential(ROOT), credential(ANOTHER)]);
+    let config = ServiceConfig { domains: Vec::new(), region: REGION.to_owned() };
+    let service = Arc::new(Service::new(objects.clone(), Arc::new(credentials), config));
+    Arc::new(move |request, _| {
+        let service = Arc::clone(&service);
+        Box::pin(async move { service.serve(request).await })
+    })
+}
+
 impl TestServer {
     pub(crate) fn start(kind: StoreKind) -> Self {
         let (store, folder) = match kind {
@@ -80,12 +98,7 @@ impl TestServer {
         let objects = Objects::new(Arc::new(Gated { records, gate: Arc::clone(&gate) }), blobs, clock.clone());
         let values = Values::from([("data", vec!["/nonexistent".to_owned()]), ("listen", vec!["127.0.0.1:0".to_owned()])]);
         let config = Config::resolve(values, []).expect("a valid configuration");
-        let credentials = RootCredentials {
-            access_key: ACCESS_KEY.to_owned(),
-            secret_key: Secret::new(SECRET_KEY.to_owned()),
-            origin: Origin::Environment,
-        };
-        let parts = Parts::on(objects.clone(), Arc::new(AlwaysReady), &config, &credentials).expect("a service");
+        let parts = Parts { handler: handler(&objects), readiness: Arc::new(AlwaysReady), close: Arc::new(|| Box::pin(async {})) };
         let server = Server::bind(&config, parts, Metrics::new(0)).expect("bound");
         let address = server.s3_address();
         let (stop, stopped) = oneshot::channel();
@@ -122,7 +135,7 @@ impl TestServer {
         assert!(waited.is_ok(), "{} bytes stay staged", self.staged_bytes());
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         self.ended.await.expect("no panic").expect("no error");
         if let Store::Embedded(store) = &self.store {

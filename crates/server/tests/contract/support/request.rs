@@ -2,7 +2,7 @@
 
 use holdfast_model::Timestamp;
 
-use super::signing::{Pairs, Signable, Signed, amz_date, presign, sha256_hex, sign};
+use super::signing::{Pairs, ROOT, Signable, Signed, Signer, amz_date, presign, sha256_hex, sign};
 
 /// A request before it is signed. Names of headers are lower case.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Request {
     /// The body's declared length, where it is not its length.
     declared: Option<Option<u64>>,
     away_secs: i64,
+    signer: Signer,
 }
 
 /// A signed request as it goes to the wire.
@@ -38,7 +39,17 @@ impl Request {
     /// `path` is not encoded yet.
     pub(crate) fn new(method: &'static str, path: &str) -> Self {
         let (query, headers) = (Vec::new(), Vec::new());
-        Self { method, path: encode(path, true), query, headers, body: Vec::new(), presigned_secs: None, declared: None, away_secs: 0 }
+        Self {
+            method,
+            path: encode(path, true),
+            query,
+            headers,
+            body: Vec::new(),
+            presigned_secs: None,
+            declared: None,
+            away_secs: 0,
+            signer: ROOT,
+        }
     }
 
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
@@ -78,6 +89,11 @@ impl Request {
         self
     }
 
+    pub(crate) fn signed_by(mut self, signer: Signer) -> Self {
+        self.signer = signer;
+        self
+    }
+
     pub(crate) fn wire(mut self, host: &str, now: Timestamp) -> Wire {
         let now = Timestamp::from_secs(now.secs().checked_add_signed(self.away_secs).expect("near"));
         let date = amz_date(now);
@@ -104,7 +120,7 @@ impl Request {
     }
 
     fn signable<'a>(&'a self, payload: &'a str) -> Signable<'a> {
-        Signable { method: self.method, path: &self.path, query: &self.query, headers: &self.headers, payload }
+        Signable { method: self.method, path: &self.path, query: &self.query, headers: &self.headers, payload, signer: self.signer }
     }
 
     fn head(&self) -> Vec<u8> {

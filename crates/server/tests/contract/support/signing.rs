@@ -4,8 +4,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use holdfast_model::Timestamp;
 use sha2::{Digest, Sha256};
 
-pub(crate) const ACCESS_KEY: &str = "conformance";
-pub(crate) const SECRET_KEY: &str = "a secret of the conformance tests";
+/// Who signs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signer {
+    pub(crate) access_key: &'static str,
+    pub(crate) secret_key: &'static str,
+}
+
+pub(crate) const ROOT: Signer = Signer { access_key: "conformance", secret_key: "a secret of the conformance tests" };
+pub(crate) const ANOTHER: Signer = Signer { access_key: "another", secret_key: "another secret of the conformance tests" };
 pub(crate) const REGION: &str = "us-east-1";
 
 /// Headers that describe the transfer and not the request: not signed.
@@ -20,6 +27,7 @@ pub(crate) struct Signable<'a> {
     pub(crate) query: &'a Pairs,
     pub(crate) headers: &'a Pairs,
     pub(crate) payload: &'a str,
+    pub(crate) signer: Signer,
 }
 
 /// A signature, and what chunks of the body are signed with.
@@ -44,7 +52,7 @@ pub(crate) fn http_date(at: Timestamp, away: i64) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-pub(crate) fn scope(date: &str) -> String {
+fn scope(date: &str) -> String {
     format!("{}/{REGION}/s3/aws4_request", &date[..8])
 }
 
@@ -55,8 +63,8 @@ fn hmac(key: &[u8], message: &str) -> Vec<u8> {
 }
 
 /// Signs a text with the key of the day.
-pub(crate) fn sign_text(date: &str, text: &str) -> String {
-    let day = hmac(format!("AWS4{SECRET_KEY}").as_bytes(), &date[..8]);
+fn sign_text(signer: Signer, date: &str, text: &str) -> String {
+    let day = hmac(format!("AWS4{}", signer.secret_key).as_bytes(), &date[..8]);
     let key = hmac(&hmac(&hmac(&day, REGION), "s3"), "aws4_request");
     hex::encode(hmac(&key, text))
 }
@@ -65,16 +73,16 @@ pub(crate) fn sign_text(date: &str, text: &str) -> String {
 pub(crate) fn sign_chunk(date: &str, before: &str, chunk: &[u8]) -> String {
     let empty = sha256_hex(b"");
     let text = format!("AWS4-HMAC-SHA256-PAYLOAD\n{date}\n{}\n{before}\n{empty}\n{}", scope(date), sha256_hex(chunk));
-    sign_text(date, &text)
+    sign_text(ROOT, date, &text)
 }
 
 /// Signs the trailer of an aws-chunked body, whose lines end with LF.
 pub(crate) fn sign_trailer(date: &str, before: &str, lines: &str) -> String {
     let text = format!("AWS4-HMAC-SHA256-TRAILER\n{date}\n{}\n{before}\n{}", scope(date), sha256_hex(lines.as_bytes()));
-    sign_text(date, &text)
+    sign_text(ROOT, date, &text)
 }
 
-pub(crate) fn signed_names(headers: &Pairs) -> String {
+fn signed_names(headers: &Pairs) -> String {
     let mut names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).filter(|name| !UNSIGNED.contains(name)).collect();
     names.sort_unstable();
     names.dedup();
@@ -92,21 +100,21 @@ fn signature(request: &Signable<'_>, date: &str) -> String {
     let headers: String = names.split(';').map(|name| format!("{name}:{}\n", value(name))).collect();
     let (method, path) = (request.method, request.path);
     let canonical = format!("{method}\n{path}\n{}\n{headers}\n{names}\n{}", query.join("&"), request.payload);
-    sign_text(date, &format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope(date), sha256_hex(canonical.as_bytes())))
+    sign_text(request.signer, date, &format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", scope(date), sha256_hex(canonical.as_bytes())))
 }
 
 /// Signs in the Authorization header; `x-amz-date` must be among the headers.
 pub(crate) fn sign(request: &Signable<'_>, date: &str) -> Signed {
     let signature = signature(request, date);
-    let (scope, names) = (scope(date), signed_names(request.headers));
-    let authorization = format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, Signature={signature}");
+    let (access_key, scope, names) = (request.signer.access_key, scope(date), signed_names(request.headers));
+    let authorization = format!("AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}");
     Signed { authorization, signature }
 }
 
 /// Adds the signature's parameters to the query.
 pub(crate) fn presign(request: &Signable<'_>, date: &str, expires_secs: u64) -> Pairs {
     let mut query = request.query.clone();
-    let credential = format!("{ACCESS_KEY}/{}", scope(date)).replace('/', "%2F");
+    let credential = format!("{}/{}", request.signer.access_key, scope(date)).replace('/', "%2F");
     for (name, value) in [
         ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
         ("X-Amz-Credential", credential),
