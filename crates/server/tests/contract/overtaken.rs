@@ -31,7 +31,9 @@ const DIFFERS: &str = "412 PreconditionFailed If-Match";
 const OTHER_WRITE: &str = "412 PreconditionFailed x-holdfast-if-generation-match";
 
 /// The state at arrival, the condition, what happens meanwhile, and the answer.
-const ROWS: &[(State, (&str, &str), &[Meanwhile], &str)] = &[
+type Row = (State, (&'static str, &'static str), &'static [Meanwhile], &'static str);
+
+const ROWS: &[Row] = &[
     (State::Absent, ("if-none-match", "*"), &[Nothing, ComeAndGo], "200"),
     (State::Absent, ("if-none-match", "*"), &[Put, Copied, Rename, Complete], CONFLICT),
     (State::Deleted, ("if-none-match", "*"), &[Nothing, ComeAndGo], "200"),
@@ -142,7 +144,7 @@ async fn an_append_is_judged_on_the_size_it_meets_at_its_end() {
 const RACERS: usize = 8;
 
 /// Sends all requests at once.
-async fn send_together(server: &TestServer, requests: Vec<Request>) -> JoinSet<Answer> {
+fn send_together(server: &TestServer, requests: Vec<Request>) -> JoinSet<Answer> {
     let mut racing = JoinSet::new();
     for request in requests {
         let mut client = server.client();
@@ -159,7 +161,7 @@ async fn overlap(server: &TestServer, operation: Operation) {
     // One that comes after all the others is not overtaken but late.
     let late = requests.pop().expect("racers");
     server.gate.close();
-    let racing = send_together(server, requests).await;
+    let racing = send_together(server, requests);
     server.gate.holds(RACERS - 1).await;
     server.gate.open();
     let answers = racing.join_all().await;
@@ -180,7 +182,7 @@ async fn race(server: &TestServer, operation: Operation) {
     let mut client = server.client();
     let bucket = new_bucket(&mut client).await;
     let requests = racers(&mut client, &bucket, operation).await;
-    let answers = send_together(server, requests).await.join_all().await;
+    let answers = send_together(server, requests).join_all().await;
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{operation:?}: {statuses:?}");
     assert!(statuses.iter().all(|status| [200, 409, 412].contains(status)), "{operation:?}: {statuses:?}");

@@ -18,7 +18,9 @@ fn with_bodies(world: &World<'_>) -> [(&'static str, Request); 2] {
 }
 
 /// Headers that the body does not keep, and the refusal by PutObject and by UploadPart, whose upload is for CRC64NVME.
-const DIGESTS: &[(&[(&str, &str)], &str, &str)] = &[
+type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const DIGESTS: &[Row] = &[
     (&[("content-md5", "MD5")], "400 BadDigest", "400 BadDigest"),
     (&[("content-md5", "short")], "400 InvalidDigest", "400 InvalidDigest"),
     (&[("content-md5", "")], "400 InvalidDigest", "400 InvalidDigest"),

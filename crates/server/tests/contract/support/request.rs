@@ -14,10 +14,18 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
     /// Seconds for which a presigned URL is valid; `None` signs in the header.
     presigned_secs: Option<u64>,
-    /// The body's declared length, where it is not its length.
-    declared: Option<Option<u64>>,
+    declared: Declared,
     away_secs: i64,
     signer: Signer,
+}
+
+/// The length that a head declares.
+#[derive(Clone, Copy, Debug)]
+enum Declared {
+    /// The body's own; none for a read without a body.
+    Implied,
+    Length(u64),
+    Nothing,
 }
 
 /// A signed request as it goes to the wire.
@@ -46,7 +54,7 @@ impl Request {
             headers,
             body: Vec::new(),
             presigned_secs: None,
-            declared: None,
+            declared: Declared::Implied,
             away_secs: 0,
             signer: ROOT,
         }
@@ -79,7 +87,7 @@ impl Request {
 
     /// Declares another length than the body's, or none.
     pub(crate) fn declares(mut self, length: Option<u64>) -> Self {
-        self.declared = Some(length);
+        self.declared = length.map_or(Declared::Nothing, Declared::Length);
         self
     }
 
@@ -128,11 +136,16 @@ impl Request {
         let mark = if query.is_empty() { "" } else { "?" };
         let mut head = format!("{} {}{mark}{} HTTP/1.1\r\n", self.method, self.path, query.join("&"));
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head = format!("{head}{name}: {value}\r\n");
         }
-        let implied = (!self.body.is_empty() || self.method != "GET" && self.method != "HEAD").then_some(self.body.len() as u64);
-        if let Some(length) = self.declared.unwrap_or(implied) {
-            head.push_str(&format!("content-length: {length}\r\n"));
+        let implied = !self.body.is_empty() || self.method != "GET" && self.method != "HEAD";
+        let length = match self.declared {
+            Declared::Implied => implied.then_some(self.body.len() as u64),
+            Declared::Length(length) => Some(length),
+            Declared::Nothing => None,
+        };
+        if let Some(length) = length {
+            head = format!("{head}content-length: {length}\r\n");
         }
         head.push_str("\r\n");
         head.into_bytes()

@@ -46,6 +46,11 @@ pub(crate) fn amz_date(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
+/// `2026-01-02T03:04:05Z`.
+pub(crate) fn iso_date(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(i64::try_from(at.secs()).expect("near")).expect("near").to_string()
+}
+
 /// `Fri, 02 Jan 2026 03:04:05 GMT`, so many seconds away.
 pub(crate) fn http_date(at: Timestamp, away: i64) -> String {
     let at = jiff::Timestamp::from_second(i64::try_from(at.secs()).expect("near") + away).expect("near");

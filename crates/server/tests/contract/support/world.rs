@@ -8,7 +8,7 @@ use super::TestServer;
 use super::client::{Answer, Client};
 use super::picture::picture;
 use super::request::Request;
-use super::signing::http_date;
+use super::signing::{http_date, iso_date};
 
 /// A tag that no object of these tests has.
 const OTHER: &str = "\"00112233445566778899aabbccddeeff\"";
@@ -139,7 +139,7 @@ impl<'s> World<'s> {
             ("{same}", date(0)),
             ("{after}", date(10)),
             ("{future}", date(3600)),
-            ("{same-iso}", jiff::Timestamp::from_second(self.written.secs() as i64).expect("near").to_string()),
+            ("{same-iso}", iso_date(self.written)),
         ]
         .iter()
         .fold(value.to_owned(), |value, (name, fact)| value.replace(name, fact))
