@@ -18,9 +18,17 @@ check data="./data":
 build:
     cargo build --release --locked --package holdfast-cli
 
-# All tests; flags go to nextest
+# All tests: Rust, then real clients, races and faults against the release binary
+test-all *what:
+    tests/run "$@"
+
+# All Rust tests; flags go to nextest
 test *flags:
     cargo nextest run --workspace "$@"
+
+# Real clients, races and faults; names of suites, or all: just clients boto3 races
+clients *suites:
+    tests/clients/run "$@"
 
 # Tests of one crate: just test-crate server
 test-crate name *flags:
@@ -32,7 +40,7 @@ test-doc:
 
 # Layers, sizes, bans
 tidy:
-    cargo run --package xtask -- tidy
+    cargo xtask tidy
 
 # Clippy, without warnings
 lint:
@@ -48,11 +56,12 @@ fmt-check:
 
 # Build the documentation, without warnings
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # Licences and advisories of dependencies
 deny:
     cargo deny check
 
-# What CI runs
-ci: fmt-check lint tidy test test-doc doc
+# What CI runs; names of steps, or all: just ci fmt clippy
+ci *steps:
+    .ci/run "$@"
