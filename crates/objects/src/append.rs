@@ -31,10 +31,6 @@ impl Objects {
         let Arrived { place, arrival } = request.arrived;
         for _ in 0..crate::DECISIONS_MAX {
             let before = self.object_record(&place).await?.map(|object| object.content);
-            if let Some(shared) = before.filter(|content| content.shared) {
-                self.own_copy(&place, shared).await?;
-                continue;
-            }
             let manifest = ContentId(fresh_id(self.clock.now()));
             let change = Change::Append(AppendChange { offset, first: first.clone(), before, manifest });
             let intent = Intent {
@@ -47,7 +43,9 @@ impl Objects {
             };
             match self.commit(intent, &mut staged).await? {
                 Ok(written) => return Ok(written),
-                Err(NotWritten::Moved | NotWritten::Shared(_)) => {}
+                Err(NotWritten::Moved) => {}
+                // Judged already: only the bytes have to be its own.
+                Err(NotWritten::Shared(shared)) => self.own_copy(&place, shared).await?,
                 Err(other) => return answer(other),
             }
         }
@@ -61,9 +59,10 @@ impl Objects {
 
     /// Gives an object whose bytes another object owns too bytes of its own, by copying them. The object does not change.
     async fn own_copy(&self, place: &Place, shared: Content) -> Result<(), ObjectsError> {
-        let Some(OwnCopy { content, writes, staged }) = self.copy_bytes(place, shared).await? else { return Ok(()) };
+        let Some(OwnCopy { content, writes, mut staged }) = self.copy_bytes(place, shared).await? else { return Ok(()) };
         let (objects, place, now) = (self.clone(), place.clone(), self.clock.now());
         let swapped = crate::to_the_end(async move {
+            staged.iter_mut().for_each(|s| s.set_in_doubt(true));
             let key = object_key(place.id, &place.key);
             let decided = transact(&*objects.metadata, vec![key.clone()], move |records| {
                 let object = records.values[0].as_ref().and_then(|bytes| ObjectRecord::decode(bytes).ok());
@@ -93,6 +92,10 @@ impl Objects {
         let mut copy = OwnCopy { content: Content::EMPTY, writes: Vec::new(), staged: Vec::new() };
         for (piece, span) in open.pieces() {
             let mut stage = self.stage(ChecksumAlgorithm::Crc64Nvme, OBJECT_BYTES_MAX);
+            if piece.is_some() {
+                // Up to 10,000 pieces: none may wait in memory for the transaction.
+                stage = stage.as_blob();
+            }
             let mut bytes = open.read_again(span);
             while let Some(chunk) = bytes.next().await {
                 stage.append(chunk?).await?;
@@ -105,7 +108,8 @@ impl Objects {
         }
         if shared.kind == ContentKind::Pieces {
             copy.content = Content { kind: ContentKind::Pieces, id: ContentId(fresh_id(self.clock.now())), shared: false };
-            copy.writes.push(Write::put(manifest_key(copy.content.id), ManifestRecord { pieces }.encode()));
+            copy.writes
+                .push(Write::put(manifest_key(copy.content.id), ManifestRecord { algorithm: open.pieces_algorithm(), pieces }.encode()));
         }
         Ok(Some(copy))
     }

@@ -133,9 +133,7 @@ impl Check<'_> {
             Family::Replay => {
                 ReplayRecord::decode(value)?;
             }
-            Family::Share => {
-                ShareRecord::decode(value)?;
-            }
+            Family::Share => self.share(&place, key, value)?,
             Family::Manifest => {
                 ManifestRecord::decode(value)?;
                 self.must_be_named(&place, key);
@@ -207,6 +205,17 @@ impl Check<'_> {
         let extra = share.map(|bytes| ShareRecord::decode(&bytes)).transpose()?.map_or(0, |share| share.extra_owners);
         if owners > 1 + extra || (extra > 0 && !content.shared) {
             self.wrong(place, "its bytes have more owners than are counted");
+        }
+        Ok(())
+    }
+
+    /// owners + garbage = 1 + extra owners, exactly; objects and garbage have been counted.
+    fn share(&mut self, place: &str, key: &[u8], value: &[u8]) -> Result<(), ObjectsError> {
+        let extra = ShareRecord::decode(value)?.extra_owners;
+        let id = key.try_into().map(|bytes| ContentId(u128::from_be_bytes(bytes)));
+        let owners = id.ok().and_then(|id| self.owners.get(&id).copied()).unwrap_or(0);
+        if owners != 1 + extra {
+            self.wrong(place, format_args!("it counts {} owners, there are {owners}", 1 + extra));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 use std::ops::AddAssign;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use holdfast_model::limits::REPLAY_SECS_KEPT;
 use holdfast_store::{BlobId, Commit, Family, KeyRange, RecordKey, Step, StoreError, Write, scan, transact};
 
@@ -19,6 +20,8 @@ use crate::{
 
 /// Garbage records taken at a time.
 const BATCH: usize = 256;
+/// Garbage records that are dealt with at a time: their transactions share syncs.
+const AT_ONCE: usize = 32;
 /// Records unnamed by one transaction.
 const UNNAMED_MAX: usize = 512;
 
@@ -53,29 +56,41 @@ impl Objects {
     /// Reclaims all garbage that is there now and that no reader needs. One pass at a time.
     ///
     /// # Errors
-    /// A store error or a damaged record; what was reclaimed before it stays reclaimed.
+    /// The first store error or damaged record; everything else that can be reclaimed is.
     pub async fn collect(&self) -> Result<Collected, ObjectsError> {
         let mut done = Collected::default();
+        let mut first_error = Ok(());
         let mut from = Bytes::new();
+        // What becomes garbage meanwhile is for the next pass, or this one would never end.
+        let end = Bytes::copy_from_slice(&(self.clock.now().millis() + 1).to_be_bytes());
         loop {
-            let range = KeyRange { family: Family::Garbage, start: from, end: None };
+            let range = KeyRange { family: Family::Garbage, start: from, end: Some(end.clone()) };
             let batch = scan(&*self.metadata, range, Vec::new(), |batch: &mut Vec<(Bytes, Bytes)>, key, value| {
                 batch.push((key.clone(), value.clone()));
                 if batch.len() < BATCH { Step::Next } else { Step::Stop }
             });
             let batch = batch.await?;
-            let Some((last, _)) = batch.last() else { return Ok(done) };
+            let Some((last, _)) = batch.last() else { return first_error.map(|()| done) };
             from = [&last[..], &[0]].concat().into();
             // Whoever looked up a record in which this garbage was still named has pinned it by now.
             self.readers.settled().await;
+            let mut works = Vec::with_capacity(batch.len());
             for (key, value) in batch {
-                done += self.collect_one(RecordKey::new(Family::Garbage, key), &value).await?;
+                works.push(self.collect_one(RecordKey::new(Family::Garbage, key), value));
+            }
+            let mut works = stream::iter(works).buffer_unordered(AT_ONCE);
+            while let Some(collected) = works.next().await {
+                match collected {
+                    Ok(collected) => done += collected,
+                    // One thing that cannot be reclaimed must not keep the rest.
+                    Err(error) => first_error = first_error.and(Err(error)),
+                }
             }
         }
     }
 
-    async fn collect_one(&self, key: RecordKey, value: &[u8]) -> Result<Collected, ObjectsError> {
-        match GarbageRecord::decode(value)? {
+    async fn collect_one(&self, key: RecordKey, value: Bytes) -> Result<Collected, ObjectsError> {
+        match GarbageRecord::decode(&value)? {
             GarbageRecord::Content(content) if content.shared => self.collect_shared(key, content).await,
             GarbageRecord::Content(content) => self.collect_content(key, content).await,
             GarbageRecord::Parts { bucket, upload, kept } => self.collect_parts(key, bucket, upload, kept).await,

@@ -9,14 +9,14 @@
 //! - No I/O, no clock, no randomness: everything comes in the [`Intent`].
 
 use holdfast_model::{
-    Arrival, Current, DeleteConditions, ETag, Generation, ObjectKey, PartNumber, SourceConditions, Timestamp, WriteConditions,
-    WriteRefusal,
+    Arrival, ChecksumAlgorithm, Current, DeleteConditions, ETag, Generation, ObjectKey, PartNumber, SourceConditions, Timestamp,
+    WriteConditions, WriteRefusal,
     limits::{OBJECT_BYTES_MAX, PARTS_MAX},
 };
 use holdfast_store::{Commit, RecordKey, Records, Write};
 
 use crate::{
-    digest::{combine, md5_of},
+    digest::{combine, fingerprint, md5_of},
     error::ObjectsError,
     records::{
         BucketId, BucketRecord, BucketState, Content, ContentId, ContentKind, Damaged, GarbageRecord, KeptParts, ManifestRecord,
@@ -110,6 +110,8 @@ pub(crate) struct CopyChange {
     pub(crate) tags: Option<holdfast_model::Tags>,
     /// A checksum computed from the content, instead of the source's.
     pub(crate) checksum: Option<StoredChecksum>,
+    /// The algorithm that the copy's checksum must have.
+    pub(crate) algorithm: Option<ChecksumAlgorithm>,
 }
 
 /// An object gets another key.
@@ -241,12 +243,13 @@ impl<'a> Meeting<'a> {
 
     /// A refusal, unless the record it rests on was made by this very request, sent before.
     fn refused(&self, error: impl Into<ObjectsError>) -> NotWritten {
-        match &self.current {
-            Some(object) if self.intent.mark.is_some() && object.mark == self.intent.mark => {
-                NotWritten::Repeated(Written { repeated: true, ..Written::of(object) })
-            }
-            _ => error.into().into(),
-        }
+        self.repeated().unwrap_or_else(|| error.into().into())
+    }
+
+    /// The answer of this very request, if the record that stands there was made by it.
+    fn repeated(&self) -> Option<NotWritten> {
+        let object = self.current.as_ref().filter(|object| self.intent.mark.is_some() && object.mark == self.intent.mark)?;
+        Some(NotWritten::Repeated(Written { repeated: true, ..Written::of(object) }))
     }
 
     /// Writes `object` as the next version of the target; what becomes of the content that stood there is said by `before`.
@@ -321,12 +324,16 @@ impl<'a> Meeting<'a> {
         object.content = Content { kind: ContentKind::Pieces, id: append.manifest, shared: false };
         object.parts = u16::try_from(pieces.len()).ok();
         object.checksum = appended_checksum(before, added);
-        Ok((object, ManifestRecord { pieces }))
+        let algorithm = object.checksum.as_ref().map(|stored| stored.checksum.algorithm());
+        Ok((object, ManifestRecord { algorithm, pieces }))
     }
 
     fn complete(&self, complete: &CompleteChange) -> Decided {
+        let of_this_key = fingerprint([self.intent.target.key.as_bytes()]);
         if let Some(bytes) = &self.records.values[3] {
-            return Err(repeat_of(&ReplayRecord::decode(bytes)?, complete.object.current.size));
+            let replay = ReplayRecord::decode(bytes)?;
+            let same = replay.parameters == of_this_key;
+            return Err(if same { repeat_of(&replay, complete.object.current.size) } else { ObjectsError::NoSuchUpload.into() });
         }
         let Some(bytes) = &self.records.values[2] else {
             return Err(self.refused(ObjectsError::NoSuchUpload));
@@ -344,7 +351,7 @@ impl<'a> Meeting<'a> {
             Write::put(garbage_key(now, 0, u128::from_be_bytes(complete.upload)), garbage.encode()),
         ];
         let (mut writes, written) = self.become_current(complete.object.clone(), writes, Before::Disowned);
-        writes.push(Write::put(completed_upload_key(place.id, complete.upload), replay(&written, now, [0; 32]).encode()));
+        writes.push(Write::put(completed_upload_key(place.id, complete.upload), replay(&written, now, of_this_key).encode()));
         Ok((writes, written))
     }
 
@@ -362,6 +369,10 @@ impl<'a> Meeting<'a> {
         object.attributes = copy.attributes.clone().unwrap_or(object.attributes);
         object.tags = copy.tags.clone().unwrap_or(object.tags);
         object.checksum = copy.checksum.clone().or(object.checksum);
+        let has = object.checksum.as_ref().map(|stored| stored.checksum.algorithm());
+        if copy.algorithm.is_some() && copy.algorithm != has {
+            return Err(NotWritten::Moved);
+        }
         let owned_already = self.current.as_ref().is_some_and(|before| before.content.id == source.content.id);
         if owned_already || source.content.kind == ContentKind::Empty {
             let before = if owned_already { Before::PassesOn } else { Before::Disowned };
@@ -383,6 +394,10 @@ impl<'a> Meeting<'a> {
             let replay = ReplayRecord::decode(bytes)?;
             let same = replay.parameters == parameters;
             return Err(if same { repeat_of(&replay, 0) } else { ObjectsError::TokenMismatch.into() });
+        }
+        if let Some(repeated) = self.repeated() {
+            // Its source has gone already; what stands there now is another object.
+            return Err(repeated);
         }
         let mut source = None;
         for (at, name) in rename.sources.iter().enumerate() {

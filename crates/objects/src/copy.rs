@@ -58,6 +58,7 @@ impl Objects {
             attributes: request.attributes,
             tags: request.tags,
             checksum: None,
+            algorithm: request.checksum,
         };
         for _ in 0..DECISIONS_MAX {
             let (content, checksum) = self.met_source(&source, request.checksum).await?;

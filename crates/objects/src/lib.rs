@@ -121,12 +121,14 @@ impl Objects {
     /// made anew.
     async fn commit(&self, intent: Intent, staged: &mut Option<Staged>) -> Result<Result<Written, NotWritten>, StoreError> {
         let objects = self.clone();
-        let taken = staged.take();
+        let mut taken = staged.take();
         let (decided, back) = to_the_end(async move {
             let keys = intent.keys();
+            taken.iter_mut().for_each(|staged| staged.set_in_doubt(true));
             let decided = transact(&*objects.metadata, keys, move |records| commit::decide(&intent, records)).await;
             objects.garbage.notify_one();
             if matches!(decided, Ok(Err(NotWritten::Moved | NotWritten::Shared(_)))) {
+                taken.iter_mut().for_each(|staged| staged.set_in_doubt(false));
                 return Ok((decided, taken));
             }
             if let Some(staged) = taken {

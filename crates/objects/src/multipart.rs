@@ -128,9 +128,13 @@ impl Objects {
             let now = self.clock.now();
             let change = match self.completion(&place, upload, &request, now).await {
                 Ok(change) => change,
-                // The upload may be gone because it was completed: the decision finds the remembered answer, or this very error.
-                Err(ObjectsError::NoSuchUpload) => gone(upload, now),
-                Err(error) => return Err(error),
+                Err(error @ ObjectsError::Store(_)) => return Err(error),
+                // The upload may be gone because it was completed, perhaps between two looks at it: the decision finds the
+                // remembered answer, or that there is no such upload.
+                Err(error) => match self.metadata.get(&upload_key(place.id, &place.key, upload)).await? {
+                    Some(_) => return Err(error),
+                    None => gone(upload, now),
+                },
             };
             let intent = Intent {
                 target: place.clone(),
@@ -180,7 +184,12 @@ impl Objects {
             tags: record.tags,
             mark: None,
         };
-        Ok(CompleteChange { upload, revision: record.revision, object, manifest: ManifestRecord { pieces } })
+        Ok(CompleteChange {
+            upload,
+            revision: record.revision,
+            object,
+            manifest: ManifestRecord { algorithm: Some(record.algorithm), pieces },
+        })
     }
 
     async fn part_records(&self, place: &Place, upload: [u8; 16]) -> Result<Vec<PartRecord>, ObjectsError> {

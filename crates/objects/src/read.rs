@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use holdfast_model::{
-    Attributes, BucketName, ByteSpan, Current, ObjectKey, PartNumber, ReadConditions, ReadVerdict, SourceConditions, Tags,
+    Attributes, BucketName, ByteSpan, ChecksumAlgorithm, Current, ObjectKey, PartNumber, ReadConditions, ReadVerdict, SourceConditions,
+    Tags,
 };
 use holdfast_store::{BlobId, ByteStream, StoreError};
 
@@ -63,7 +64,7 @@ pub struct OpenObject {
 enum OpenBytes {
     Here(Bytes),
     Blob,
-    Pieces(Vec<Piece>),
+    Pieces(ManifestRecord),
 }
 
 impl From<ObjectRecord> for ObjectHead {
@@ -113,14 +114,15 @@ impl Objects {
                 ContentKind::Empty => (OpenBytes::Here(Bytes::new()), Vec::new()),
                 ContentKind::Blob => (OpenBytes::Blob, vec![content.id]),
                 ContentKind::Inline => match self.metadata.get(&body_key(content.id)).await? {
-                    Some(bytes) => (OpenBytes::Here(bytes), Vec::new()),
+                    Some(bytes) if bytes.len() as u64 == record.current.size => (OpenBytes::Here(bytes), Vec::new()),
+                    Some(_) => return Err(Damaged { family: "body", expected: "as many bytes as the object has" }.into()),
                     None => continue,
                 },
                 ContentKind::Pieces => match self.metadata.get(&manifest_key(content.id)).await? {
                     Some(bytes) => {
-                        let pieces = ManifestRecord::decode(&bytes)?.pieces;
-                        let pinned = pieces.iter().map(|piece| piece.id).collect();
-                        (OpenBytes::Pieces(pieces), pinned)
+                        let manifest = ManifestRecord::decode(&bytes)?;
+                        let pinned = manifest.pieces.iter().map(|piece| piece.id).collect();
+                        (OpenBytes::Pieces(manifest), pinned)
                     }
                     None => continue,
                 },
@@ -180,7 +182,7 @@ impl OpenObject {
     /// # Errors
     /// [`ObjectsError::NoSuchPart`].
     pub fn part(&self, number: PartNumber) -> Result<ByteSpan, ObjectsError> {
-        let OpenBytes::Pieces(pieces) = &self.bytes else {
+        let OpenBytes::Pieces(ManifestRecord { pieces, .. }) = &self.bytes else {
             let whole = ByteSpan::whole(self.head.current.size);
             return if number.get() == 1 { Ok(whole) } else { Err(ObjectsError::NoSuchPart { parts: 1 }) };
         };
@@ -197,8 +199,11 @@ impl OpenObject {
 
     /// The parts after number `marker`, at most `max` of them.
     pub fn parts(&self, marker: u16, max: usize) -> PartsPage {
-        let OpenBytes::Pieces(pieces) = &self.bytes else { return PartsPage::default() };
-        let info = |piece: &Piece| PartInfo { number: piece.number, size: piece.size, checksum: piece.checksum.clone() };
+        let OpenBytes::Pieces(ManifestRecord { algorithm, pieces }) = &self.bytes else { return PartsPage::default() };
+        // A copy may have a checksum of another algorithm than the pieces that it shares.
+        let common = *algorithm == self.head.checksum.as_ref().map(|stored| stored.checksum.algorithm());
+        let checksum = |piece: &Piece| if common { piece.checksum.clone() } else { Vec::new() };
+        let info = |piece: &Piece| PartInfo { number: piece.number, size: piece.size, checksum: checksum(piece) };
         let mut rest = pieces.iter().filter(|piece| piece.number.get() > marker);
         let parts = rest.by_ref().take(max).map(info).collect();
         PartsPage { parts, truncated: rest.next().is_some() }
@@ -219,7 +224,7 @@ impl OpenObject {
                 Box::pin(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))))
             }
             OpenBytes::Blob => Box::pin(blob_stream(self.objects.clone(), BlobId(self.content.id.0), span)),
-            OpenBytes::Pieces(pieces) => {
+            OpenBytes::Pieces(ManifestRecord { pieces, .. }) => {
                 let objects = self.objects.clone();
                 let wanted = overlaps(pieces, span);
                 Box::pin(stream::iter(wanted).flat_map(move |(piece, span)| piece_stream(objects.clone(), &piece, span)))
@@ -227,9 +232,17 @@ impl OpenObject {
         }
     }
 
+    /// The algorithm of the pieces' checksums.
+    pub(crate) fn pieces_algorithm(&self) -> Option<ChecksumAlgorithm> {
+        match &self.bytes {
+            OpenBytes::Pieces(manifest) => manifest.algorithm,
+            OpenBytes::Here(_) | OpenBytes::Blob => None,
+        }
+    }
+
     /// Each piece and where its bytes are; `None` for the only one.
     pub(crate) fn pieces(&self) -> Vec<(Option<Piece>, ByteSpan)> {
-        let OpenBytes::Pieces(pieces) = &self.bytes else {
+        let OpenBytes::Pieces(ManifestRecord { pieces, .. }) = &self.bytes else {
             return vec![(None, ByteSpan::whole(self.head.current.size))];
         };
         let mut start = 0;

@@ -51,6 +51,9 @@ pub struct Stage {
     given: Option<Running>,
     size: u64,
     size_max: u64,
+    inline_max: usize,
+    /// False while bytes are being taken, and for good if that fails or is given up.
+    sound: bool,
 }
 
 impl Stage {
@@ -65,7 +68,15 @@ impl Stage {
             given: None,
             size: 0,
             size_max,
+            inline_max: INLINE_BYTES_MAX,
+            sound: true,
         }
+    }
+
+    /// Stages even a small body as a blob.
+    pub(crate) fn as_blob(mut self) -> Self {
+        self.inline_max = 0;
+        self
     }
 
     /// Verifies a checksum of this algorithm too, if it is another than the stage's own.
@@ -80,6 +91,10 @@ impl Stage {
     /// # Errors
     /// [`ObjectsError::EntityTooLarge`], or a store error; the stage is useless afterwards.
     pub async fn append(&mut self, bytes: Bytes) -> Result<(), ObjectsError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.sound = false;
         self.size += bytes.len() as u64;
         if self.size > self.size_max {
             return Err(ObjectsError::EntityTooLarge { size: self.size, max: self.size_max });
@@ -91,16 +106,16 @@ impl Stage {
         }
         match &mut self.writer {
             Some(writer) => writer.append(bytes).await?,
-            None if self.small.len() + bytes.len() <= INLINE_BYTES_MAX => self.small.extend_from_slice(&bytes),
+            None if self.small.len() + bytes.len() <= self.inline_max => self.small.extend_from_slice(&bytes),
             None => {
-                let mut writer = self.blobs.stage().await?;
+                let writer = self.writer.insert(self.blobs.stage().await?);
                 if !self.small.is_empty() {
                     writer.append(self.small.split().freeze()).await?;
                 }
                 writer.append(bytes).await?;
-                self.writer = Some(writer);
             }
         }
+        self.sound = true;
         Ok(())
     }
 
@@ -109,6 +124,9 @@ impl Stage {
     /// # Errors
     /// [`ObjectsError::BadContentMd5`], [`ObjectsError::BadChecksum`], or a store error.
     pub async fn seal(self, expected: &ExpectedDigests) -> Result<Staged, ObjectsError> {
+        if !self.sound {
+            return Err(StoreError::Unavailable("the body was not staged whole".to_owned()).into());
+        }
         let md5: [u8; 16] = self.md5.finalize().into();
         let checksum = self.checksum.finish();
         let given = self.given.map(Running::finish);
@@ -122,7 +140,7 @@ impl Stage {
             return Err(ObjectsError::BadChecksum(wanted.algorithm()));
         }
         let bytes = match self.writer {
-            Some(writer) => StagedBytes::Blob(StagedBlob { blobs: self.blobs, sealed: Some(writer.seal().await?) }),
+            Some(writer) => StagedBytes::Blob(StagedBlob { blobs: self.blobs, sealed: Some(writer.seal().await?), in_doubt: false }),
             None => StagedBytes::Small(self.fresh, self.small.freeze()),
         };
         Ok(Staged { size: self.size, md5, checksum, given, bytes })
@@ -177,9 +195,17 @@ impl Staged {
         }
     }
 
+    /// While a transaction that would name the bytes is under way nobody may discard them: it may have happened.
+    pub(crate) const fn set_in_doubt(&mut self, in_doubt: bool) {
+        if let StagedBytes::Blob(blob) = &mut self.bytes {
+            blob.in_doubt = in_doubt;
+        }
+    }
+
     /// Settles what becomes of the bytes once the transaction that would name them is over.
     pub(crate) fn settle<T, R>(self, outcome: &Result<Result<T, R>, StoreError>) {
         let StagedBytes::Blob(mut blob) = self.bytes else { return };
+        blob.in_doubt = false;
         match outcome {
             Ok(Ok(_)) => blob.named(),
             // It may be named. Only a restart, which reads the records, can tell.
@@ -193,6 +219,7 @@ impl Staged {
 struct StagedBlob {
     blobs: Arc<dyn Blobs>,
     sealed: Option<SealedBlob>,
+    in_doubt: bool,
 }
 
 impl StagedBlob {
@@ -213,7 +240,7 @@ impl StagedBlob {
 
 impl Drop for StagedBlob {
     fn drop(&mut self) {
-        let Some(sealed) = self.sealed.take() else { return };
+        let Some(sealed) = self.sealed.take().filter(|_| !self.in_doubt) else { return };
         let blobs = Arc::clone(&self.blobs);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {

@@ -59,7 +59,7 @@ impl Objects {
     ///
     /// # Errors
     /// [`ObjectsError::NoSuchBucket`], [`ObjectsError::NoSuchUpload`], or a store error.
-    pub async fn put_part(&self, upload: &UploadForParts, number: PartNumber, staged: Staged) -> Result<WrittenPart, ObjectsError> {
+    pub async fn put_part(&self, upload: &UploadForParts, number: PartNumber, mut staged: Staged) -> Result<WrittenPart, ObjectsError> {
         assert_eq!(staged.checksum.algorithm(), upload.algorithm, "a part is staged with its upload's algorithm");
         let content = staged.content();
         let last_modified = self.clock.now();
@@ -85,6 +85,7 @@ impl Objects {
         };
         let objects = self.clone();
         let committed = crate::to_the_end(async move {
+            staged.set_in_doubt(true);
             let keys = draft.keys.clone();
             let decided = transact(&*objects.metadata, keys, move |records| draft.decide(records)).await;
             staged.settle(&decided);

@@ -117,3 +117,29 @@ async fn a_stage_that_is_dropped_or_refused_leaves_nothing_staged() {
     }
     world.assert_sound().await;
 }
+
+#[tokio::test]
+async fn damaged_garbage_does_not_keep_the_rest_from_being_reclaimed() {
+    use holdfast_store::{Commit, RecordKey, Write, transact};
+    let world = World::new().await;
+    let bad = RecordKey::new(Family::Garbage, vec![0; 32]);
+    let write = Write::put(bad, vec![9, 9]);
+    transact(&world.store, Vec::new(), move |_| Commit::<(), ()>::Write(vec![write.clone()], ())).await.unwrap().unwrap();
+    world.put("k", body(1, 100_000), always()).await.unwrap();
+    world.delete("k").await.unwrap();
+    assert!(world.objects.collect().await.is_err());
+    assert_eq!(world.records(&BYTES).await, []);
+}
+
+#[tokio::test]
+async fn an_append_that_is_refused_copies_nothing() {
+    use holdfast_store::Blobs as _;
+    let world = World::new().await;
+    world.put("k", body(1, 100_000), always()).await.unwrap();
+    world.copy("k", "copy", always(), &caller("")).await.unwrap();
+    let before = world.everything().await;
+    assert!(world.append("k", body(2, 5), 7, always(), &caller("")).await.is_err());
+    assert!(world.append("k", body(2, 5), 100_000, if_match(&tag("x")), &caller("")).await.is_err());
+    assert_eq!(world.everything().await, before);
+    assert_eq!(world.store.staged_bytes(), 0);
+}

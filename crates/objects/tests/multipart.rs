@@ -146,3 +146,24 @@ async fn an_upload_that_named_no_algorithm_takes_parts_of_any_and_verifies_them(
     let stored = object.checksum.unwrap().checksum;
     assert_eq!((stored.algorithm(), stored.value()), (ChecksumAlgorithm::Crc64Nvme, &[0xae, 0x8b, 0x14, 0x86, 0x0a, 0x79, 0x98, 0x88][..]));
 }
+
+#[tokio::test]
+async fn a_completed_upload_answers_again_for_its_own_key_only() {
+    let world = World::new().await;
+    let upload = world.create_upload("a").await;
+    let parts = [world.put_part("a", &upload, 1, body(1, 10)).await.unwrap()];
+    world.complete("a", &upload, &parts, always(), &caller("")).await.unwrap();
+    assert_eq!(world.complete("b", &upload, &parts, create_only(), &caller("")).await, Err(ObjectsError::NoSuchUpload));
+    assert_eq!(world.names().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_resent_rename_does_not_move_what_has_come_since() {
+    let world = World::new().await;
+    world.put("a", body(1, 10), always()).await.unwrap();
+    let first = world.rename("a", "b", always(), None, &caller("i")).await.unwrap();
+    world.put("a", body(2, 10), always()).await.unwrap();
+    let resent = world.rename("a", "b", always(), None, &caller("i")).await.unwrap();
+    assert_eq!((resent.etag, resent.generation), (first.etag, first.generation));
+    assert_eq!((world.get("a").await.unwrap(), world.get("b").await.unwrap()), (body(2, 10), body(1, 10)));
+}

@@ -5,10 +5,13 @@
 //! owners + pending garbage of the content = 1 + the number in `(Share, id)` (none counts as 0).
 
 use bytes::Bytes;
-use holdfast_model::PartNumber;
+use holdfast_model::{ChecksumAlgorithm, PartNumber};
 use holdfast_store::{BlobId, Family, RecordKey};
 
-use super::codec::{Damaged, Reader, Writer};
+use super::{
+    codec::{Damaged, Reader, Writer},
+    object::{algorithm_code, read_algorithm},
+};
 
 const VERSION: u8 = 1;
 
@@ -53,13 +56,15 @@ pub struct Piece {
     pub size: u64,
     /// Their MD5.
     pub md5: [u8; 16],
-    /// Their checksum, in the algorithm of the object.
+    /// Their checksum, in the algorithm of the list or of the upload.
     pub checksum: Vec<u8>,
 }
 
 /// The pieces of a content, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ManifestRecord {
+    /// The algorithm of the pieces' checksums, if they have one in common.
+    pub algorithm: Option<ChecksumAlgorithm>,
     /// At most `limits::PARTS_MAX`.
     pub pieces: Vec<Piece>,
 }
@@ -164,6 +169,9 @@ impl ManifestRecord {
     /// The record's bytes.
     pub fn encode(&self) -> Bytes {
         let mut w = Writer::new(VERSION);
+        w.option(self.algorithm, |w, algorithm| {
+            w.byte(algorithm_code(algorithm));
+        });
         w.list(self.pieces.iter(), |w, piece| piece.write(w));
         w.finish()
     }
@@ -174,9 +182,10 @@ impl ManifestRecord {
     /// [`Damaged`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::new("manifest", VERSION, bytes)?;
+        let algorithm = r.option(read_algorithm)?;
         let pieces = r.list(Piece::read)?;
         r.end()?;
-        Ok(Self { pieces })
+        Ok(Self { algorithm, pieces })
     }
 }
 
@@ -216,8 +225,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_and_shares_read_back_as_they_were_written(pieces in vec(piece(), 0..20), extra_owners in 1u64..) {
-            let manifest = ManifestRecord { pieces };
+        fn pieces_and_shares_read_back_as_they_were_written(which in proptest::option::of(0usize..5), pieces in vec(piece(), 0..20), extra_owners in 1u64..) {
+            let algorithm = which.map(|n| ChecksumAlgorithm::ALL[n]);
+            let manifest = ManifestRecord { algorithm, pieces };
             prop_assert_eq!(ManifestRecord::decode(&manifest.encode()), Ok(manifest));
             let share = ShareRecord { extra_owners };
             prop_assert_eq!(ShareRecord::decode(&share.encode()), Ok(share));
