@@ -137,6 +137,8 @@ pub struct Written {
     pub last_modified: Timestamp,
     /// Its additional checksum.
     pub checksum: Option<StoredChecksum>,
+    /// How many parts it has, if it was written in parts.
+    pub parts: Option<u16>,
     /// Whether this is the answer of an earlier request given again.
     pub repeated: bool,
 }
@@ -163,7 +165,7 @@ impl<E: Into<ObjectsError>> From<E> for NotWritten {
 impl Written {
     fn of(object: &ObjectRecord) -> Self {
         let Current { etag, size, last_modified, generation } = object.current.clone();
-        Self { etag, generation, size, last_modified, checksum: object.checksum.clone(), repeated: false }
+        Self { etag, generation, size, last_modified, checksum: object.checksum.clone(), parts: object.parts, repeated: false }
     }
 }
 
@@ -361,6 +363,9 @@ impl<'a> Meeting<'a> {
         let mut source = object_at(self.records, 3)?.ok_or_else(|| self.refused(no_source()))?;
         copy.conditions.judge_copy(&source.current, self.intent.now).map_err(|c| self.refused(ObjectsError::SourcePrecondition(c)))?;
         self.judge()?;
+        if copy.source == self.intent.target && copy.attributes.is_none() && copy.tags.is_none() && copy.algorithm.is_none() {
+            return Err(ObjectsError::SelfCopy.into());
+        }
         if source.content.id != copy.content.id {
             return Err(NotWritten::Moved);
         }
@@ -501,7 +506,14 @@ fn appended_checksum(before: &ObjectRecord, added: &ObjectRecord) -> Option<Stor
 }
 
 fn replay(written: &Written, since: Timestamp, parameters: [u8; 32]) -> ReplayRecord {
-    ReplayRecord { since, parameters, etag: written.etag.clone(), generation: written.generation, checksum: written.checksum.clone() }
+    ReplayRecord {
+        since,
+        parameters,
+        etag: written.etag.clone(),
+        generation: written.generation,
+        checksum: written.checksum.clone(),
+        parts: written.parts,
+    }
 }
 
 fn repeat_of(replay: &ReplayRecord, size: u64) -> NotWritten {
@@ -511,6 +523,7 @@ fn repeat_of(replay: &ReplayRecord, size: u64) -> NotWritten {
         size,
         last_modified: replay.since,
         checksum: replay.checksum.clone(),
+        parts: replay.parts,
         repeated: true,
     })
 }

@@ -45,8 +45,10 @@ impl Objects {
             ObjectsError::NoSuchBucket => ObjectsError::NoSuchSourceBucket,
             other => other,
         })?;
-        if source == request.arrived.place && request.attributes.is_none() && request.tags.is_none() && request.checksum.is_none() {
-            return Err(ObjectsError::SelfCopy);
+        if request.checksum.is_some() {
+            // Computing a checksum reads the whole source: what is refused already is refused before.
+            let Place { bucket, key, .. } = &request.arrived.place;
+            self.arrive(bucket, key, &request.conditions, WriteOperation::Copy, &request.caller).await?;
         }
         let payload = md5_of([source.bucket.as_str().as_bytes(), b"/", source.key.as_bytes()]);
         let mark = request.caller.mark(WriteOperation::Copy, payload);
@@ -61,7 +63,7 @@ impl Objects {
             algorithm: request.checksum,
         };
         for _ in 0..DECISIONS_MAX {
-            let (content, checksum) = self.met_source(&source, request.checksum).await?;
+            let (content, checksum) = self.met_source(&source, &draft).await?;
             let change = Change::Copy(CopyChange { content, checksum, ..draft.clone() });
             let intent = Intent {
                 target: place.clone(),
@@ -81,15 +83,14 @@ impl Objects {
     }
 
     /// The content that the source has now, and its checksum if another is wanted than the source keeps: computed from these very bytes.
-    async fn met_source(
-        &self,
-        source: &Place,
-        wanted: Option<ChecksumAlgorithm>,
-    ) -> Result<(Content, Option<StoredChecksum>), ObjectsError> {
+    async fn met_source(&self, source: &Place, draft: &CopyChange) -> Result<(Content, Option<StoredChecksum>), ObjectsError> {
         let Some(met) = self.object_record(source).await? else { return Ok((Content::EMPTY, None)) };
-        let Some(wanted) = wanted.filter(|wanted| met.checksum.as_ref().is_none_or(|stored| stored.checksum.algorithm() != *wanted)) else {
+        let Some(wanted) =
+            draft.algorithm.filter(|wanted| met.checksum.as_ref().is_none_or(|stored| stored.checksum.algorithm() != *wanted))
+        else {
             return Ok((met.content, None));
         };
+        draft.conditions.judge_copy(&met.current, self.clock.now()).map_err(ObjectsError::SourcePrecondition)?;
         let open = match self.open(&source.bucket, &source.key, &ReadConditions::default()).await {
             Err(ObjectsError::NoSuchKey) => return Ok((Content::EMPTY, None)),
             open => open?,

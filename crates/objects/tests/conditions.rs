@@ -203,3 +203,28 @@ async fn the_early_check_refuses_before_anything_is_staged() {
     let refused = world.objects.arrive(&world.bucket, &key("k"), &create_only(), WriteOperation::Put, &caller("")).await;
     assert_eq!(refused.unwrap_err(), WriteRefusal::PreconditionFailed(Condition::IfNoneMatch).into());
 }
+
+#[tokio::test]
+async fn a_copy_onto_itself_is_judged_before_it_is_called_pointless() {
+    let world = World::new().await;
+    let copy = async |conditions| {
+        let arrived = world.objects.observe(&world.bucket, &key("k")).await.unwrap();
+        let request = holdfast_objects::CopyRequest {
+            arrived,
+            conditions,
+            source_bucket: world.bucket.clone(),
+            source_key: key("k"),
+            source_conditions: holdfast_model::SourceConditions::default(),
+            attributes: None,
+            tags: None,
+            checksum: None,
+            caller: caller(""),
+        };
+        world.objects.copy(request).await
+    };
+    assert_eq!(copy(always()).await, Err(ObjectsError::NoSuchSource { key: "k".into() }));
+    world.put("k", body(1, 10), always()).await.unwrap();
+    assert_eq!(copy(create_only()).await, Err(WriteRefusal::PreconditionFailed(Condition::IfNoneMatch).into()));
+    assert_eq!(copy(if_match(&tag("x"))).await, Err(WriteRefusal::PreconditionFailed(Condition::IfMatch).into()));
+    assert_eq!(copy(always()).await, Err(ObjectsError::SelfCopy));
+}

@@ -114,7 +114,9 @@ impl RequestBody {
 
     /// Leaves the connection in a state that both sides agree on: a small rest is read away, and then it can go on; otherwise the
     /// answer must say that it is over. True if it can go on.
-    pub(crate) async fn drain(mut self) -> bool {
+    ///
+    /// Only for a client that is known is waited: a stranger could hold a place in the server by promising a body.
+    pub(crate) async fn drain(mut self, known: bool) -> bool {
         if self.ended {
             return true;
         }
@@ -123,7 +125,8 @@ impl RequestBody {
         if self.expects_continue && self.received == 0 || rest.is_none_or(|rest| rest > DRAIN_BYTES_MAX) {
             return false;
         }
-        let drained = tokio::time::timeout(DRAIN_MAX, async {
+        let patience = if known { DRAIN_MAX } else { Duration::ZERO };
+        let drained = tokio::time::timeout(patience, async {
             while let Ok(Some(_)) = self.frame().await {}
             self.ended
         });

@@ -374,7 +374,12 @@ fn method_not_allowed(method: &Method, resource: &str, allowed: impl IntoIterato
 /// Refuses parameters that might change what a write means, and versions that cannot exist.
 fn check_parameters(operation: Operation, query: &Query) -> Result<(), S3Error> {
     let known = |name: &str| operation.parameters().contains(&name);
-    let ignored = |name: &str| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) || is_hoisted_header(name);
+    // The parameters of Signature Version 2 are for `auth` to refuse, with a word on what to send instead.
+    let ignored = |name: &str| {
+        ["AWSAccessKeyId", "Signature", "Expires"].contains(&name)
+            || name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+            || is_hoisted_header(name)
+    };
     if operation.is_write()
         && let Some((name, value)) = query.iter().find(|(name, _)| !known(name) && !ignored(name))
     {

@@ -41,6 +41,7 @@ fn every_operation_is_found_by_its_method_and_query() {
         ("HEAD", "/bucket/k", HeadObject),
         ("DELETE", "/bucket/k", DeleteObject),
         ("DELETE", "/bucket/k?versionId=null", DeleteObject),
+        ("PUT", "/bucket/k?AWSAccessKeyId=a&Signature=b&Expires=1", PutObject),
         ("PUT", "/bucket/k?renameObject", RenameObject),
         ("GET", "/bucket/k?attributes", GetObjectAttributes),
         ("GET", "/bucket/k?tagging", GetObjectTagging),

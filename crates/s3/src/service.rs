@@ -27,6 +27,8 @@ pub struct ServiceConfig {
     pub domains: Vec<String>,
     /// The region that is reported for buckets that asked for none.
     pub region: String,
+    /// Whether clients reach it over TLS.
+    pub tls: bool,
 }
 
 /// The S3 API of one store.
@@ -76,7 +78,7 @@ impl Service {
         };
         facts.verdict = facts.verdict.map(|_| verdict(facts.code));
         let fields = response.headers_mut();
-        if !body.drain().await {
+        if !body.drain(facts.access_key.is_some()).await {
             fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Ok(id) = HeaderValue::from_str(&facts.request_id) {
@@ -103,7 +105,7 @@ impl Service {
         conditions::refuse_unsupported(route.operation, &headers)?;
         unsupported::refuse_unsupported_features(route.operation, &headers)?;
         facts.verdict = (route.operation.is_write() && conditions::is_conditional(&headers)).then_some("");
-        body.prepare(identity.payload.clone(), &head.headers)?;
+        body.prepare(identity.payload.clone(), &headers)?;
         let mut call = Call { service: self, route: &route, headers: &headers, identity: &identity, body };
         ops::operate(&mut call).await
     }

@@ -24,12 +24,22 @@ const FEATURES: &[(&str, Served)] = &[
     ("x-amz-mfa", Served::Never),
 ];
 
+/// Headers that turn a write into another one, elsewhere. A partial PUT would replace the whole object (RFC 9110 section 9.3.4
+/// asks for 400); the others are other vendors' ways to say "create only", or another method.
+const REDIRECTING: [&str; 6] =
+    ["content-range", "x-oss-forbid-overwrite", "x-cos-forbid-overwrite", "x-http-method", "x-http-method-override", "x-method-override"];
+
 /// Refuses features that Holdfast does not have.
 ///
 /// # Errors
 /// 501 NotImplemented that names the header.
 pub fn refuse_unsupported_features(operation: Operation, headers: &HeaderMap) -> Result<(), S3Error> {
     for name in headers.keys().map(http::HeaderName::as_str) {
+        if operation.is_write() && REDIRECTING.contains(&name) {
+            let message =
+                format!("{} cannot honour the header {name}; nothing was changed. Send the request without it.", operation.name());
+            return Err(S3Error::invalid_header(name, message));
+        }
         if !name.starts_with("x-amz-") {
             continue;
         }
@@ -94,6 +104,15 @@ mod tests {
                     assert_eq!((error.code(), error.field("Header")), (Code::NotImplemented, Some(name)));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn headers_that_would_make_a_write_another_one_are_refused() {
+        for name in REDIRECTING {
+            let map = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("x"))]);
+            assert_eq!(refuse_unsupported_features(Operation::PutObject, &map).map_err(|e| e.code()), Err(Code::InvalidRequest), "{name}");
+            assert!(refuse_unsupported_features(Operation::GetObject, &map).is_ok(), "{name}");
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Parts, ServeError> {
 fn handler(objects: Objects, config: &Config, credentials: &RootCredentials) -> Result<Handler, ServeError> {
     let access_key = AccessKeyId::parse(&credentials.access_key).map_err(|error| ServeError::Store(Box::new(error)))?;
     let root = Credential { access_key, secret: SecretKey::new(credentials.secret_key.expose()), principal: Principal::new("root") };
-    let service_config = ServiceConfig { domains: config.domains.clone(), region: config.region.clone() };
+    let service_config = ServiceConfig { domains: config.domains.clone(), region: config.region.clone(), tls: config.tls.is_some() };
     let service = Arc::new(Service::new(objects, Arc::new(StaticCredentials::new(vec![root])), service_config));
     Ok(Arc::new(move |request, _connection| {
         let service = Arc::clone(&service);

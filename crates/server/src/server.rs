@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 
 use holdfast_model::limits::ADMIN_CONNECTIONS_MAX;
@@ -60,6 +61,7 @@ pub enum ServeError {
 /// Whatever keeps the server from starting; once it serves, it ends without error.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     telemetry::install(&config)?;
+    keep_private(&config.data).map_err(|error| ServeError::Store(Box::new(error)))?;
     let credentials = RootCredentials::obtain(&config.data, |name| std::env::var(name).ok())?;
     if let Some(text) = banner::first_credentials(&config, &credentials, config.listen) {
         print(&text);
@@ -165,6 +167,11 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Creates the data folder, if it is not there, for nobody else to read: it holds every object. One that is there keeps its mode.
+fn keep_private(data: &std::path::Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 fn reload_on_hangup(tls: Arc<Tls>) -> Result<impl Future<Output = ()> + Send + 'static, ServeError> {

@@ -156,7 +156,7 @@ impl WriteOperation {
     }
 }
 
-fn read_parts(r: &mut Reader<'_>) -> Result<u16, Damaged> {
+pub(super) fn read_parts(r: &mut Reader<'_>) -> Result<u16, Damaged> {
     u16::try_from(r.number()?).map_err(|_| r.damaged("a number of parts"))
 }
 

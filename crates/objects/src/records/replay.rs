@@ -7,7 +7,7 @@ use holdfast_store::{Family, RecordKey};
 use super::{
     bucket::BucketId,
     codec::{Damaged, Reader, Writer},
-    object::{StoredChecksum, algorithm_code, kind_code, read_algorithm, read_kind},
+    object::{StoredChecksum, algorithm_code, kind_code, read_algorithm, read_kind, read_parts},
 };
 
 const VERSION: u8 = 1;
@@ -25,6 +25,8 @@ pub struct ReplayRecord {
     pub generation: Generation,
     /// The object's checksum.
     pub checksum: Option<StoredChecksum>,
+    /// How many parts the object has.
+    pub parts: Option<u16>,
 }
 
 /// The key of the answer to an upload's completion.
@@ -45,6 +47,9 @@ impl ReplayRecord {
         w.option(self.checksum.as_ref(), |w, stored| {
             w.byte(algorithm_code(stored.checksum.algorithm())).byte(kind_code(stored.kind)).bytes(stored.checksum.value());
         });
+        w.option(self.parts, |w, parts| {
+            w.number(u64::from(parts));
+        });
         w.finish()
     }
 
@@ -64,8 +69,9 @@ impl ReplayRecord {
             let checksum = Checksum::new(algorithm, r.bytes()?).map_err(|_| r.damaged("a checksum of the right length"))?;
             Ok(StoredChecksum { checksum, kind })
         })?;
+        let parts = r.option(read_parts)?;
         r.end()?;
-        Ok(Self { since, parameters, etag, generation, checksum })
+        Ok(Self { since, parameters, etag, generation, checksum, parts })
     }
 }
 
@@ -78,7 +84,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_answer_reads_back_as_it_was_written(since: u64, parameters: [u8; 32], etag in "[a-f0-9]{32}-[1-9]", generation: u64) {
-            let record = ReplayRecord { since: Timestamp::from_millis(since), parameters, etag: ETag::parse(&etag).unwrap(), generation: Generation(generation), checksum: None };
+            let record = ReplayRecord { since: Timestamp::from_millis(since), parameters, etag: ETag::parse(&etag).unwrap(), generation: Generation(generation), checksum: None, parts: Some(since as u16) };
             prop_assert_eq!(ReplayRecord::decode(&record.encode()), Ok(record));
         }
     }

@@ -1,15 +1,19 @@
 //! ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation, GetBucketVersioning.
 
-use holdfast_model::limits::BUCKETS_MAX;
+use holdfast_model::limits::{BUCKETS_MAX, REGION_BYTES_MAX};
 use http::{HeaderValue, StatusCode, header};
 
 use super::{receive, render};
 use crate::{
     access::owner,
+    error::{Code, S3Error},
     listing::{continuation_token, list_buckets},
     service::{Answer, Call},
     xml::{ListAllMyBucketsResult, ListedBucket, location_constraint, parse_create_bucket, versioning_configuration},
 };
+
+/// `GET /health/live` and `/health/ready` are answered before any bucket is looked at.
+const RESERVED_NAME: &str = "health";
 
 pub(super) async fn list(call: &mut Call<'_>) -> Answer {
     let query = list_buckets(&call.route.query)?;
@@ -35,7 +39,15 @@ pub(super) async fn create(call: &mut Call<'_>) -> Answer {
     let document = receive::document(call).await?;
     let wanted = parse_create_bucket(&document)?;
     let location = wanted.location_constraint.unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if location.len() > REGION_BYTES_MAX || !location.bytes().all(fits) {
+        return Err(S3Error::new(Code::InvalidLocationConstraint));
+    }
     let name = call.bucket()?;
+    if name.as_str() == RESERVED_NAME {
+        return Err(S3Error::new(Code::InvalidBucketName)
+            .with_message("The bucket name \"health\" is reserved for the health checks of this server."));
+    }
     call.objects().create_bucket(name, &location, wanted.tags.unwrap_or_default()).await.map_err(|e| call.refused(e))?;
     let mut response = render::empty(StatusCode::OK);
     if let Ok(location) = HeaderValue::from_str(&format!("/{name}")) {

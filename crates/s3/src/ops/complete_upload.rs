@@ -23,7 +23,6 @@ pub(super) async fn complete_upload(call: &mut Call<'_>) -> Answer {
     let arrived = objects.observe(call.bucket()?, call.key()?).await.map_err(|e| call.refused(e))?;
     let listed = parse_complete_multipart_upload(&receive::document_about_object(call).await?)?;
     let parts: Vec<CompletePart> = listed.into_iter().map(part).collect();
-    let count = parts.len() as u16;
     let request = CompleteRequest {
         arrived,
         conditions,
@@ -42,7 +41,7 @@ pub(super) async fn complete_upload(call: &mut Call<'_>) -> Answer {
         bucket,
         key: key.as_str(),
         etag: &written.etag,
-        checksum: written.checksum.as_ref().map(|stored| render::checksum_fields(stored, Some(count))),
+        checksum: written.checksum.as_ref().map(|stored| render::checksum_fields(stored, written.parts)),
     };
     let mut response = render::document(result.xml());
     render::set_generation(response.headers_mut(), written.generation);
@@ -57,6 +56,8 @@ fn part(listed: CompletedPart) -> CompletePart {
 fn location(call: &Call<'_>) -> String {
     let host = call.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let bucket = call.route.bucket.as_ref().map_or("", |bucket| bucket.as_str());
-    let key = call.route.key.as_ref().map_or("", |key| key.as_str());
-    format!("http://{host}/{bucket}/{}", encode_key(key))
+    let key = encode_key(call.route.key.as_ref().map_or("", |key| key.as_str()));
+    let scheme = if call.service.config.tls { "https" } else { "http" };
+    let named_by_host = host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.'));
+    if named_by_host { format!("{scheme}://{host}/{key}") } else { format!("{scheme}://{host}/{bucket}/{key}") }
 }

@@ -42,7 +42,7 @@ pub(super) async fn copy_object(call: &mut Call<'_>) -> Answer {
     };
     let written = objects.copy(request).await.map_err(|e| call.refused(e))?;
 
-    let checksum = written.checksum.as_ref().map(|stored| render::checksum_fields(stored, None));
+    let checksum = written.checksum.as_ref().map(|stored| render::checksum_fields(stored, written.parts));
     let mut response = render::document(copy_object_result(&written.etag, written.last_modified, checksum.as_ref()));
     render::set_generation(response.headers_mut(), written.generation);
     Ok(response)

@@ -19,6 +19,7 @@ pub(super) async fn put_object(call: &mut Call<'_>) -> Answer {
     let conditions = write_conditions(call.operation(), call.headers)?;
     let (attributes, tags) = (attributes(call.headers)?, tagging(call.headers)?.unwrap_or_default());
     let announced = Announced::read(call)?;
+    receive::check_encoding(call)?;
     receive::check_length(call, PUT_BYTES_MAX)?;
     let (caller, objects) = (call.caller(), call.objects().clone());
     let operation = if offset.is_some() { WriteOperation::Append } else { WriteOperation::Put };

@@ -65,6 +65,19 @@ pub(super) fn check_length(call: &Call<'_>, bytes_max: u64) -> Result<(), S3Erro
     }
 }
 
+/// Refuses a body that says it is framed in a way that its signature does not tell of: the framing would be stored as content.
+pub(super) fn check_encoding(call: &Call<'_>) -> Result<(), S3Error> {
+    let values = call.headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let framed = values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"aws-chunked"));
+    if framed && !call.identity.payload.kind().is_chunked() {
+        let message = "Content-Encoding aws-chunked needs x-amz-content-sha256 to be one of the STREAMING-... values.";
+        return Err(S3Error::invalid_header("content-encoding", message));
+    }
+    Ok(())
+}
+
 /// A body that is a document, whole and verified.
 pub(super) async fn document(call: &mut Call<'_>) -> Result<Bytes, S3Error> {
     let announced = Announced::read(call)?;

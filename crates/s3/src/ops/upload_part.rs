@@ -15,6 +15,7 @@ use crate::{
 pub(super) async fn upload_part(call: &mut Call<'_>) -> Answer {
     let (upload, number) = which(call)?;
     let announced = Announced::read(call)?;
+    receive::check_encoding(call)?;
     receive::check_length(call, PART_BYTES_MAX)?;
     let objects = call.objects().clone();
     let found = objects.upload_for_parts(call.bucket()?, call.key()?, &upload, announced.checksum.algorithm).await;
