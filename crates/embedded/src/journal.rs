@@ -27,6 +27,7 @@ const MAGIC: &[u8] = b"FJL\x03";
 /// Makes the valid part of the journals durable and drops a torn end. Sealed journals were synced when they were sealed; only
 /// one in which a write failed has a torn end, and nothing was written after that.
 pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
+    remove_unfinished(records).map_err(|e| OpenError::io(records, e))?;
     let journals = journals(records).map_err(|e| OpenError::io(records, e))?;
     let ends = journals.iter().map(|path| End::find(path)).collect::<Result<Vec<_>, _>>()?;
     for (n, end) in ends.iter().enumerate().filter(|(_, end)| end.is_torn) {
@@ -62,14 +63,15 @@ impl End {
         Ok(Self { valid, is_torn: valid < bytes.len() })
     }
 
-    /// Puts a synced file with the whole batches in the place of the journal. Without space for it, a torn end is at least cut off.
+    /// Puts a synced file with the whole batches in the place of the journal. Without space for it, the same bytes are written
+    /// over themselves: pages that a failed sync left clean are written too, or the error says that they cannot be.
     fn make_durable(&self, path: &Path) -> io::Result<()> {
         if self.is_torn {
             tracing::info!(journal = %path.display(), valid = self.valid, "dropped the torn end of a journal: it was never acknowledged");
         }
-        match replace(path, &fs::read(path)?[..self.valid]) {
-            Err(e) if is_full(&e) && !self.is_torn => Ok(()),
-            Err(e) if is_full(&e) => truncate(path, self.valid as u64),
+        let bytes = &fs::read(path)?[..self.valid];
+        match replace(path, bytes) {
+            Err(e) if is_full(&e) => rewrite_in_place(path, bytes),
             other => other,
         }
     }
@@ -87,19 +89,25 @@ pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
 
 /// The journals, the active one last.
 fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut journals = numbered(records, ".jnl")?;
+    journals.sort_unstable();
+    Ok(journals.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The files whose names are a number and `suffix`.
+fn numbered(records: &Path, suffix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
     if !records.exists() {
         return Ok(Vec::new());
     }
-    let mut journals = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(records)? {
         let path = entry?.path();
-        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".jnl")).and_then(|n| n.parse::<u64>().ok());
+        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(suffix)).and_then(|n| n.parse::<u64>().ok());
         if let Some(number) = number {
-            journals.push((number, path));
+            files.push((number, path));
         }
     }
-    journals.sort_unstable();
-    Ok(journals.into_iter().map(|(_, path)| path).collect())
+    Ok(files)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -114,10 +122,20 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
-fn truncate(path: &Path, len: u64) -> io::Result<()> {
-    let file = File::options().write(true).open(path)?;
-    file.set_len(len)?;
+/// Cut short by a crash, it has changed nothing before the torn end.
+fn rewrite_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync_all()
+}
+
+/// Removes what a crash left of a `replace`.
+fn remove_unfinished(records: &Path) -> io::Result<()> {
+    for (_, path) in numbered(records, ".new")? {
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// The bytes without the zeros that fjall reserves at the end. Whole blocks are compared: there are 64 MiB of them.
@@ -266,6 +284,28 @@ mod tests {
             assert_eq!(keys_after_opening(dir.path(), &torn).unwrap(), expect, "hole at {hole:?}");
         }
         assert_eq!(keys_after_opening(dir.path(), &bytes).unwrap(), 3);
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_rewritten_journal_is_removed() {
+        let (dir, bytes, _) = written_by_fjall();
+        for unfinished in ["0.new", "7.new"] {
+            fs::write(dir.path().join(unfinished), &bytes[..100]).unwrap();
+        }
+        assert_eq!(keys_after_opening(dir.path(), &bytes).unwrap(), 3);
+        let left = fs::read_dir(dir.path()).unwrap().filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "new"));
+        assert_eq!(left.count(), 0);
+    }
+
+    #[test]
+    fn a_journal_written_over_itself_keeps_its_batches_and_loses_its_torn_end() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let path = journals(dir.path()).unwrap().pop().unwrap();
+        for torn in [&b""[..], b"\x01\x05\x00", &[0; 9000]] {
+            fs::write(&path, [&bytes[..ends[3]], torn].concat()).unwrap();
+            rewrite_in_place(&path, &bytes[..ends[3]]).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), &bytes[..ends[3]]);
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! a broken one is a limit on file sizes, under which a child process runs (every write beyond it fails with EFBIG).
 
 use std::{
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use holdfast_embedded::{EmbeddedStore, Health, Offline, Options};
+use holdfast_embedded::{EmbeddedStore, Health, Offline, OpenError, Options};
 use holdfast_model::{ByteSpan, limits::MIB};
 use holdfast_store::{Blobs as _, Commit, Family, Metadata as _, RecordKey, Records, StoreError, Write, transact};
 
@@ -118,6 +119,48 @@ async fn a_disk_that_fills_up_under_a_commit_heals_when_there_is_space_again() {
     }
     assert_eq!(outcomes, later, "what was decided when it healed stays");
     store.close().await;
+}
+
+/// Writes a file anew without its blocks of zeros, as a file system keeps one whose pages it never came to write.
+fn punch_zeros(path: &Path) {
+    let bytes = std::fs::read(path).expect("a file");
+    let file = std::fs::File::create(path).expect("a file");
+    for (n, block) in bytes.chunks(4096).enumerate().filter(|(_, block)| block.iter().any(|b| *b != 0)) {
+        file.write_all_at(block, n as u64 * 4096).expect("a write");
+    }
+    file.set_len(bytes.len() as u64).expect("a length");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_journal_that_cannot_be_made_durable_for_want_of_space_is_not_built_on() {
+    for torn in [&b""[..], b"\x01\x05\x00\x00\x00"] {
+        let Some(disk) = SmallDisk::mount(96) else { return };
+        let options = Options { space_reserve_bytes: 0, ..Options::default() };
+        let store = EmbeddedStore::open(disk.data(), options.clone()).expect("it opens");
+        // Zeros, so that most pages of the journal can be missing on the disk.
+        put(&store, 0, 2 * MIB as usize).await.expect("there is space");
+        store.close().await;
+        let journal = disk.data().join("records/0.jnl");
+        let bytes = std::fs::read(&journal).expect("a journal");
+        let end = bytes.iter().rposition(|b| *b != 0).expect("records") + 1;
+        std::fs::write(&journal, [&bytes[..end], torn].concat()).expect("a write");
+        punch_zeros(&journal);
+
+        disk.fill(MIB);
+        let opened = EmbeddedStore::open(disk.data(), options.clone());
+        assert!(matches!(opened, Err(OpenError::Full(_))), "it opened on batches that are not durable: {:?}", opened.err());
+        disk.empty();
+        let store = EmbeddedStore::open(disk.data(), options).expect("it opens");
+        expect_bodies(&store, &[0], 2 * MIB as usize).await;
+        store.close().await;
+
+        // A journal whose pages all have their place needs no more of it.
+        std::fs::write(&journal, [&std::fs::read(&journal).expect("a journal")[..], torn].concat()).expect("a write");
+        disk.fill(MIB);
+        let store = EmbeddedStore::open(disk.data(), Options::default()).expect("it opens");
+        expect_bodies(&store, &[0], 2 * MIB as usize).await;
+        store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
