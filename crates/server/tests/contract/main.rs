@@ -4,6 +4,7 @@ mod append;
 mod bad_input;
 mod deletes;
 mod early;
+mod failures;
 mod generations;
 mod listing;
 mod overtaken;

@@ -20,6 +20,8 @@ fn with_bodies(world: &World<'_>) -> [(&'static str, Request); 2] {
 /// Headers that the body does not keep, and the refusal.
 type Row = (&'static [(&'static str, &'static str)], &'static str);
 
+const ZEROES: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 const DIGESTS: &[Row] = &[
     (&[("content-md5", "MD5")], "400 BadDigest"),
     (&[("content-md5", "short")], "400 InvalidDigest"),
@@ -38,6 +40,7 @@ const DIGESTS: &[Row] = &[
     (&[("x-amz-trailer", "x-amz-checksum-crc32")], "400 InvalidRequest"),
     (&[("x-amz-content-sha256", "ab")], "400 InvalidArgument"),
     (&[("x-amz-content-sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")], "400 InvalidArgument"),
+    (&[("x-amz-content-sha256", ZEROES)], "400 XAmzContentSHA256Mismatch"),
     (&[("x-amz-decoded-content-length", "8")], "400 InvalidArgument"),
 ];
 

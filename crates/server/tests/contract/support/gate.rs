@@ -1,22 +1,24 @@
-//! A store behind a gate: while it is closed, transactions wait right before their commit point, so that a test can let requests overlap.
+//! A store behind a gate: while it is closed, transactions wait right before their commit point, so that a test can let requests overlap;
+//! and transactions can be made to fail there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_store::{Decide, KeyRange, Metadata, Outcome, RecordKey, StoreError, Visit};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Opens and closes.
 pub(crate) struct Gate {
     open: watch::Sender<bool>,
-    waiting: AtomicUsize,
+    waiting: watch::Sender<usize>,
+    failure: Mutex<Option<StoreError>>,
 }
 
 impl Gate {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { open: watch::Sender::new(true), waiting: AtomicUsize::new(0) })
+        Arc::new(Self { open: watch::Sender::new(true), waiting: watch::Sender::new(0), failure: Mutex::new(None) })
     }
 
     pub(crate) fn close(&self) {
@@ -29,19 +31,21 @@ impl Gate {
 
     /// Returns when so many transactions wait.
     pub(crate) async fn holds(&self, count: usize) {
-        let held = async {
-            while self.waiting.load(Ordering::SeqCst) < count {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            }
-        };
+        let mut waiting = self.waiting.subscribe();
+        let held = waiting.wait_for(|waiting| *waiting >= count);
         assert!(tokio::time::timeout(std::time::Duration::from_secs(15), held).await.is_ok(), "{count} transactions never came");
     }
 
-    async fn pass(&self) {
-        let mut open = self.open.subscribe();
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let _ = open.wait_for(|open| *open).await;
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    /// From now on every transaction fails so, before it reads anything; `None` ends that.
+    pub(crate) fn fail(&self, error: Option<StoreError>) {
+        *self.failure.lock() = error;
+    }
+
+    async fn pass(&self) -> Result<(), StoreError> {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let _ = self.open.subscribe().wait_for(|open| *open).await;
+        self.waiting.send_modify(|waiting| *waiting -= 1);
+        self.failure.lock().clone().map_or(Ok(()), Err)
     }
 }
 
@@ -62,7 +66,7 @@ impl Metadata for Gated {
     }
 
     async fn transact_raw(&self, keys: Vec<RecordKey>, decide: Decide) -> Result<Outcome, StoreError> {
-        self.gate.pass().await;
+        self.gate.pass().await?;
         self.records.transact_raw(keys, decide).await
     }
 }

@@ -124,7 +124,8 @@ impl TestServer {
         }
     }
 
-    /// Waits until nothing is staged: what a request leaves behind is given back when its task is gone, soon after its connection.
+    /// Waits until nothing is staged: what a request leaves behind is given back when its task is gone, soon after its connection, and
+    /// nobody is told of it.
     pub(crate) async fn nothing_is_staged(&self) {
         let given_back = async {
             while self.staged_bytes() > 0 {
