@@ -141,6 +141,59 @@ async fn an_append_is_judged_on_the_size_it_meets_at_its_end() {
     .await;
 }
 
+/// The upload is aborted, or completed by somebody else, while a completion is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completion_whose_upload_goes_meanwhile_is_told_what_became_of_it() {
+    on_both_stores(async |server| {
+        for (name, value) in [("x-amz-meta-none", "1"), ("if-none-match", "*")] {
+            let mut world = World::new(server, State::Absent).await;
+            let completion = held(&world, world.request(Operation::Complete).header(name, value)).await;
+            world.client.must(world.on("DELETE", "k").query("uploadId", &world.upload)).await;
+            let before = picture(&mut world.client, &world.bucket).await;
+            assert_eq!(completion.finish().await.verdict(), "404 NoSuchUpload", "{name}");
+            assert_eq!(before, picture(&mut world.client, &world.bucket).await, "{name}");
+
+            let mut world = World::new(server, State::Absent).await;
+            let completion = held(&world, world.request(Operation::Complete).header(name, value)).await;
+            let first = world.client.must(world.request(Operation::Complete)).await;
+            let before = picture(&mut world.client, &world.bucket).await;
+            let second = completion.finish().await;
+            assert_eq!(second.verdict(), "200", "{name}: {}", second.text());
+            assert_eq!((second.etag(), second.generation()), (first.etag(), first.generation()), "{name}");
+            assert_eq!(before, picture(&mut world.client, &world.bucket).await, "{name}");
+        }
+    })
+    .await;
+}
+
+/// The bucket goes while a body is on its way; one of the same name that comes is another bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_whose_bucket_goes_meanwhile_is_not_written() {
+    on_both_stores(async |server| {
+        for comes_again in [false, true] {
+            for size in [10, 300_000] {
+                let mut client = server.client();
+                let bucket = new_bucket(&mut client).await;
+                let at = format!("/{bucket}");
+                let put = Request::new("PUT", &format!("{at}/k")).header("if-none-match", "*").body(vec![b'x'; size]);
+                let mut put = client.hold(put.header("expect", "100-continue"), 0).await;
+                put.continued().await;
+                client.must(Request::new("DELETE", &at)).await;
+                if comes_again {
+                    client.must(Request::new("PUT", &at)).await;
+                }
+                assert_eq!(put.finish().await.verdict(), "404 NoSuchBucket", "{comes_again} {size}");
+                if comes_again {
+                    let listing = client.must(Request::new("GET", &at).query("list-type", "2")).await.text();
+                    assert!(!listing.contains("<Key>"), "{listing}");
+                }
+                server.nothing_is_staged().await;
+            }
+        }
+    })
+    .await;
+}
+
 const RACERS: usize = 8;
 
 /// Sends all requests at once.

@@ -1,7 +1,7 @@
 //! Section 2 of the contract: write preconditions, for each operation, on each state of the key.
 
 use crate::support::on_both_stores;
-use crate::support::world::{Operation, State, for_each_row};
+use crate::support::world::{Operation, State, World, for_each_row};
 
 /// Headers, and what is answered if the key is absent or present.
 type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
@@ -92,6 +92,24 @@ async fn rename_object_follows_the_table_of_write_preconditions() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_destination_of_a_rename_is_judged_by_dates_too() {
     check(RENAMES, Operation::Rename).await;
+}
+
+/// Without a bucket there is nothing to judge, whatever the condition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_not_there_is_told_before_any_condition() {
+    on_both_stores(async |server| {
+        let mut world = World::new(server, State::Absent).await;
+        for operation in Operation::ALL {
+            for (name, value) in [("x-amz-meta-none", "1"), ("if-none-match", "*"), ("if-match", "*"), ("if-match", "{other}")] {
+                let mut request = world.request(operation).header(name, &world.fill(value));
+                request.path = "/no-such-bucket/k".to_owned();
+                let row = format!("{operation:?} {name}: {value}");
+                let answer = world.refuses(request, "404 NoSuchBucket", &row).await;
+                assert_eq!(answer.element("BucketName").as_deref(), Some("no-such-bucket"), "{row}");
+            }
+        }
+    })
+    .await;
 }
 
 async fn check(table: &[Row], operation: Operation) {

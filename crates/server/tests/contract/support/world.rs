@@ -182,7 +182,10 @@ impl<'s> World<'s> {
         if expect == "200" {
             self.carries_out(operation, request, row).await;
         } else {
-            self.refuses(request, expect, row).await;
+            let answer = self.refuses(request, expect, row).await;
+            if answer.status == 404 {
+                assert_eq!(answer.element("Key").as_deref(), Some("k"), "{row}");
+            }
         }
     }
 }
