@@ -70,7 +70,7 @@ fn handler(objects: &Objects) -> Handler {
         principal: Principal::new(signer.access_key),
     };
     let credentials = StaticCredentials::new(vec![credential(ROOT), credential(ANOTHER)]);
-    let config = ServiceConfig { domains: Vec::new(), region: REGION.to_owned() };
+    let config = ServiceConfig { region: REGION.to_owned(), ..ServiceConfig::default() };
     let service = Arc::new(Service::new(objects.clone(), Arc::new(credentials), config));
     Arc::new(move |request, _| {
         let service = Arc::clone(&service);
