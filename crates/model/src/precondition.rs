@@ -389,6 +389,7 @@ mod tests {
         WriteConditions { rule, ..Default::default() }
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "the cases below read as the fields that they fill")]
     fn at(secs: u64) -> Option<Timestamp> {
         Some(Timestamp::from_secs(secs))
     }

@@ -75,20 +75,20 @@ impl Tags {
 mod tests {
     use super::*;
 
-    fn check(pairs: &[(&str, &str)], expect: Result<usize, InvalidTags>) {
+    fn check(pairs: &[(&str, &str)], expect: &Result<usize, InvalidTags>) {
         let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        assert_eq!(Tags::new(pairs, 2).map(|t| t.len()), expect);
+        assert_eq!(Tags::new(pairs, 2).map(|t| t.len()), *expect);
     }
 
     #[test]
     fn tags_are_few_unique_and_short() {
-        check(&[], Ok(0));
-        check(&[("a", ""), ("b", "x")], Ok(2));
-        check(&[("a", ""), ("b", ""), ("c", "")], Err(InvalidTags::TooMany { max: 2 }));
-        check(&[("a", "1"), ("a", "2")], Err(InvalidTags::Duplicate("a".into())));
-        check(&[("", "1")], Err(InvalidTags::Key));
-        check(&[(&"k".repeat(129), "1")], Err(InvalidTags::Key));
-        check(&[("k", &"v".repeat(257))], Err(InvalidTags::Value));
-        check(&[("aws:x", "1")], Err(InvalidTags::Reserved));
+        check(&[], &Ok(0));
+        check(&[("a", ""), ("b", "x")], &Ok(2));
+        check(&[("a", ""), ("b", ""), ("c", "")], &Err(InvalidTags::TooMany { max: 2 }));
+        check(&[("a", "1"), ("a", "2")], &Err(InvalidTags::Duplicate("a".into())));
+        check(&[("", "1")], &Err(InvalidTags::Key));
+        check(&[(&"k".repeat(129), "1")], &Err(InvalidTags::Key));
+        check(&[("k", &"v".repeat(257))], &Err(InvalidTags::Value));
+        check(&[("aws:x", "1")], &Err(InvalidTags::Reserved));
     }
 }

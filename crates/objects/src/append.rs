@@ -94,7 +94,7 @@ impl Objects {
             let mut stage = self.stage(ChecksumAlgorithm::Crc64Nvme, OBJECT_BYTES_MAX);
             if piece.is_some() {
                 // Up to 10,000 pieces: none may wait in memory for the transaction.
-                stage = stage.as_blob();
+                stage = stage.into_blob();
             }
             let mut bytes = open.read_again(span);
             while let Some(chunk) = bytes.next().await {

@@ -74,7 +74,7 @@ impl Stage {
     }
 
     /// Stages even a small body as a blob.
-    pub(crate) fn as_blob(mut self) -> Self {
+    pub(crate) fn into_blob(mut self) -> Self {
         self.inline_max = 0;
         self
     }
