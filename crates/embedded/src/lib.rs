@@ -63,7 +63,7 @@ use crate::{
 pub struct Options {
     /// Memory for blocks of records that are read, in bytes. A working set of a million objects' index fits in the default.
     pub cache_bytes: u64,
-    /// Free bytes below which bodies are refused; below half of it everything is.
+    /// Free bytes below which bodies are refused; below half of it all but removals are, below an eighth everything is.
     pub space_reserve_bytes: u64,
     /// Transactions that may wait.
     pub queue_places: usize,

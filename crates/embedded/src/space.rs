@@ -1,6 +1,7 @@
 //! Free space. Nothing is written when little is left, so that a full disk is a refusal and not a failed write.
 //!
-//! Two reserves: bodies stop first, so that records (and with them deletes, which free space) go on for a while.
+//! Three floors, so that a full store can be emptied: bodies stop at the reserve, records at half of it, and what only frees
+//! space (deletes, and the collector that follows them) at an eighth.
 
 use std::{io, path::PathBuf};
 
@@ -13,6 +14,8 @@ use rustix::io::Errno;
 pub(crate) enum Room {
     /// Nothing.
     None,
+    /// What frees space.
+    Removals,
     /// Records without bodies.
     Records,
     /// Everything.
@@ -38,6 +41,8 @@ impl Space {
             Room::Bodies
         } else if free >= self.reserve_bytes / 2 {
             Room::Records
+        } else if free >= self.reserve_bytes / 8 {
+            Room::Removals
         } else {
             Room::None
         }
@@ -51,7 +56,13 @@ impl Space {
     /// Refuses writes for which there is no room.
     pub(crate) fn admit(&self, room: Room, writes: &[Write]) -> Result<(), StoreError> {
         let body = |w: &Write| w.value.is_some() && matches!(w.key.family, Family::Body | Family::Manifest);
-        let needed = if writes.iter().any(body) { Room::Bodies } else { Room::Records };
+        let needed = if writes.iter().any(body) {
+            Room::Bodies
+        } else if writes.iter().all(frees) {
+            Room::Removals
+        } else {
+            Room::Records
+        };
         if room >= needed || writes.is_empty() { Ok(()) } else { Err(self.full()) }
     }
 
@@ -64,6 +75,11 @@ impl Space {
         let stat = rustix::fs::statvfs(&self.path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+/// Removals, and what a removal must leave for the collector to go on: garbage, and the owners that a shared content still has.
+fn frees(write: &Write) -> bool {
+    write.value.is_none() || matches!(write.key.family, Family::Garbage | Family::Share)
 }
 
 /// Whether an error says that there is no space left.
@@ -80,13 +96,21 @@ mod tests {
     #[test]
     fn bodies_are_refused_before_records_and_reads_never() {
         let space = Space::new("/".into(), u64::MAX);
-        let record = Write::put(RecordKey::new(Family::Garbage, "g"), "v");
+        let record = Write::put(RecordKey::new(Family::Object, "o"), "v");
+        let garbage = Write::put(RecordKey::new(Family::Garbage, "g"), "v");
+        let share = Write::put(RecordKey::new(Family::Share, "s"), "v");
         let body = Write::put(RecordKey::new(Family::Body, "b"), "v");
         let gone = Write::remove(RecordKey::new(Family::Body, "b"));
         for (room, writes, admitted) in [
             (Room::Bodies, vec![body.clone(), record.clone()], true),
             (Room::Records, vec![body.clone()], false),
             (Room::Records, vec![record.clone(), gone.clone()], true),
+            (Room::Removals, vec![record.clone(), gone.clone()], false),
+            (Room::Removals, vec![share.clone(), record], false),
+            (Room::Removals, vec![body], false),
+            (Room::Removals, vec![gone.clone(), garbage.clone()], true),
+            (Room::Removals, vec![gone.clone(), share], true),
+            (Room::None, vec![garbage], false),
             (Room::None, vec![gone], false),
             (Room::None, vec![], true),
         ] {

@@ -28,6 +28,11 @@ async fn put(store: &EmbeddedStore, n: u64, len: usize) -> Result<(), StoreError
     written.await.map(|written| written.expect("no refusal"))
 }
 
+async fn write(store: &EmbeddedStore, writes: Vec<Write>) -> Result<(), StoreError> {
+    let written = transact(store, vec![], move |_: &Records<'_>| Commit::<(), ()>::Write(writes.clone(), ()));
+    written.await.map(|written| written.expect("no refusal"))
+}
+
 async fn expect_bodies(store: &EmbeddedStore, acknowledged: &[u64], len: usize) {
     for n in acknowledged {
         let value = store.get(&body(*n)).await.expect("a read");
@@ -188,6 +193,28 @@ async fn a_disk_that_fills_up_under_a_blob_refuses_it_and_leaves_nothing() {
         let checked = Offline::open(&disk.data()).expect("it opens").check_blobs().expect("it reads");
         assert_eq!((checked.unnamed, checked.faults), (0, vec![]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_store_can_be_emptied() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let store = EmbeddedStore::open(disk.data(), Options { space_reserve_bytes: 16 * MIB, ..Options::default() }).expect("it opens");
+    let mut writer = store.stage().await.expect("a writer");
+    writer.append(vec![1; 20 * MIB as usize].into()).await.expect("there is space");
+    let blob = writer.seal().await.expect("there is space");
+    let name = RecordKey::new(Family::Blob, blob.id.to_bytes().to_vec());
+    let (object, garbage) = (RecordKey::new(Family::Object, "large"), RecordKey::new(Family::Garbage, "large"));
+    write(&store, vec![Write::put(name.clone(), "v"), Write::put(object.clone(), "v")]).await.expect("there is space");
+    store.named(blob);
+    disk.fill(4 * MIB);
+    assert!(matches!(put(&store, 1, 1000).await, Err(StoreError::Full(_))));
+    assert!(matches!(write(&store, vec![Write::put(object.clone(), "w")]).await, Err(StoreError::Full(_))));
+    write(&store, vec![Write::remove(object), Write::put(garbage.clone(), "v")]).await.expect("a delete");
+    write(&store, vec![Write::remove(name)]).await.expect("the collector takes the name");
+    store.delete(blob.id).await.expect("the collector takes the bytes");
+    write(&store, vec![Write::remove(garbage)]).await.expect("the collector is done");
+    put(&store, 1, 1000).await.expect("there is space again");
+    store.close().await;
 }
 
 /// Runs under a limit on file sizes when the test below starts it.
