@@ -175,6 +175,7 @@ impl Committer {
         let reserve = (last_stamp > self.stamps_reserved).then_some(last_stamp + STAMPS_RESERVED);
         let buckets = bucket_writes(&overlay);
         self.upkeep.note(&overlay, &shadows, bytes as u64);
+        self.upkeep.reserved_stamps |= reserve.is_some();
         match write_durably(&view.engine, overlay, reserve) {
             Ok(()) => {
                 self.last_stamp = last_stamp;
@@ -426,6 +427,8 @@ struct Upkeep {
     written_bytes: u64,
     batches: u64,
     families: HashMap<Family, Gathered>,
+    /// The system's memtable holds a record that would keep its journal alive.
+    reserved_stamps: bool,
 }
 
 #[derive(Default)]
@@ -452,6 +455,10 @@ impl Upkeep {
         self.batches += 1;
         if self.batches.is_multiple_of(VALUE_FILES_EVERY) {
             engine.keep_value_files_ahead();
+        }
+        if self.reserved_stamps {
+            // Seldom: once a start, and once a million commits.
+            self.reserved_stamps = !engine.rotate_system();
         }
         let now = self.written_bytes;
         for (family, gathered) in &mut self.families {

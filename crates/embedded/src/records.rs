@@ -56,10 +56,9 @@ impl Engine {
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
         let engine = Self { db, families, system, value_files: Mutex::default() };
-        if engine.stamp_limit()? == 0 {
-            // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored.
-            sync_directories(path).map_err(|e| OpenError::io(path, e))?;
-        }
+        // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
+        // a process may have been killed between creating them and this.
+        sync_directories(path).map_err(|e| OpenError::io(path, e))?;
         engine.wait_for_recovered_memtables();
         engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
         Ok(engine)
@@ -82,6 +81,17 @@ impl Engine {
 
     pub(crate) fn reserve_stamps(&self, batch: &mut fjall::OwnedWriteBatch, limit: u64) {
         batch.insert(&self.system, STAMP_LIMIT, limit.to_be_bytes());
+    }
+
+    /// Begins to flush the store's own records, so that they keep no journal alive. False if the last flush goes on.
+    pub(crate) fn rotate_system(&self) -> bool {
+        if self.system.sealed_memtable_count() > 0 {
+            return false;
+        }
+        if let Err(error) = self.system.rotate_memtable() {
+            tracing::error!(%error, "rotating the system's memtable failed");
+        }
+        true
     }
 
     fn reserve_value_files(&self) -> io::Result<()> {

@@ -135,7 +135,7 @@ async fn a_hot_key_does_not_pile_up_versions() {
     for writer in 0..64u64 {
         let store = store.clone();
         writers.spawn(async move {
-            for n in 0..600u64 {
+            for n in 0..400u64 {
                 let value = (writer << 32 | n).to_be_bytes().to_vec();
                 let written = transact(&store, vec![key("hot")], move |r: &Records<'_>| {
                     assert!(r.stamp > 0);
@@ -174,6 +174,22 @@ async fn idle_families_do_not_keep_journals_alive() {
     assert!(store.stats().rotations_by_journal.get() >= 4, "{:?}", store.stats());
     assert!(store.journal_count() <= 7, "{} journals", store.journal_count());
     store.close().await;
+}
+
+/// The store's own records are written once a start. Until they are flushed, they keep the first journal, and with it all later ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_record_of_reserved_stamps_does_not_keep_journals_alive() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), Options::default());
+    let first = folder.path().join("records/0.jnl");
+    for n in 0..400u64 {
+        let name = RecordKey::new(Family::Body, n.to_be_bytes().to_vec());
+        put(&store, vec![Write::put(name, vec![1; MIB as usize])]).await.expect("a commit");
+        if !first.exists() {
+            return store.close().await;
+        }
+    }
+    panic!("the first journal is still there, of {}", store.journal_count());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
