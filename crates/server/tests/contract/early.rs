@@ -78,7 +78,7 @@ async fn after_a_small_refused_body_the_connection_goes_on() {
                 let first = world.client.wire(put(&world, *condition).body(vec![b'x'; size]));
                 let second = world.client.wire(world.on("GET", "z"));
                 let mut stream = connect(server.address).await;
-                let (mut read, mut write) = stream.split();
+                let (mut read, mut write) = tokio::io::split(&mut stream);
                 let bytes = [first.head, first.body, second.head].concat();
                 let both = async {
                     let first = read_answer(&mut read, false).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_objects::{Clock, ManualClock};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::request::{Request, Wire};
@@ -74,7 +74,7 @@ pub(crate) fn elements(text: &str, name: &str) -> Vec<String> {
 pub(crate) struct Client {
     address: SocketAddr,
     clock: Arc<ManualClock>,
-    connection: Option<TcpStream>,
+    connection: Option<Connection>,
 }
 
 impl Client {
@@ -105,7 +105,7 @@ impl Client {
             Some(stream) => stream,
             None => connect(self.address).await,
         };
-        let (mut read, mut write) = stream.split();
+        let (mut read, mut write) = tokio::io::split(&mut stream);
         let answer = {
             let sending = write.write_all(bytes);
             let reading = read_answer(&mut read, is_head);
@@ -144,7 +144,7 @@ impl Client {
 
 /// A request of which a part has been sent.
 pub(crate) struct Held {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Connection,
     rest: Vec<u8>,
 }
 
@@ -165,14 +165,17 @@ impl Held {
     }
 }
 
-pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+/// A connection whose incoming bytes are buffered.
+pub(crate) type Connection = BufReader<TcpStream>;
+
+pub(crate) async fn connect(address: SocketAddr) -> Connection {
     let stream = TcpStream::connect(address).await.expect("connected");
     stream.set_nodelay(true).expect("nodelay");
-    stream
+    BufReader::new(stream)
 }
 
 /// After an answer that announced it, the connection ends without another byte.
-pub(crate) async fn expect_end(stream: &mut TcpStream) {
+pub(crate) async fn expect_end(stream: &mut Connection) {
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection was announced closed and stays open");
