@@ -2,7 +2,7 @@
 
 use crate::support::on_both_stores;
 use crate::support::request::Request;
-use crate::support::world::{State, World, for_each_row};
+use crate::support::world::{Operation, State, World, for_each_row};
 
 /// The state, the offset, other headers, and the answer.
 type Row = (State, &'static str, &'static [(&'static str, &'static str)], &'static str);
@@ -73,6 +73,26 @@ async fn many_appends_make_one_object_and_a_wrong_offset_is_told_the_size() {
         assert_eq!(world.client.must(world.on("GET", "k")).await.text(), whole);
         let refused = world.refuses(append(&world, "3"), "400 InvalidWriteOffset", "too early").await;
         assert_eq!(refused.element("ObjectSize"), Some(whole.len().to_string()));
+    })
+    .await;
+}
+
+/// A copy and its source have the same bytes until one of them grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appending_to_a_copy_or_its_source_leaves_the_other_alone() {
+    on_both_stores(async |server| {
+        for (grows, stays) in [("k", "s"), ("s", "k")] {
+            let mut world = World::new(server, State::Absent).await;
+            world.client.must(world.request(Operation::Copy)).await;
+            let source = "the source's bytes";
+            let append = |offset: usize| world.on("PUT", grows).body("!").header("x-amz-write-offset-bytes", &offset.to_string());
+            let (refused, first, second) = (append(3), append(source.len()), append(source.len() + 1));
+            world.refuses(refused, "400 InvalidWriteOffset", grows).await;
+            world.client.must(first).await;
+            world.client.must(second).await;
+            assert_eq!(world.client.must(world.on("GET", grows)).await.text(), format!("{source}!!"), "{grows}");
+            assert_eq!(world.client.must(world.on("GET", stays)).await.text(), source, "{grows}");
+        }
     })
     .await;
 }

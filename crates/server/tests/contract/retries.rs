@@ -125,6 +125,22 @@ async fn a_resent_rename_does_not_miss_the_source_that_it_took() {
     .await;
 }
 
+/// Somebody writes the source's key again before the rename is resent: that object is not the one that was meant.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resent_rename_does_not_take_another_source() {
+    on_both_stores(async |server| {
+        let mut world = World::new(server, State::Present).await;
+        let request = world.request(Operation::Rename);
+        let first = world.client.must(attempt(request.clone(), ID, 1)).await;
+        world.client.must(world.on("PUT", "s").body("another object")).await;
+        let before = picture(&mut world.client, &world.bucket).await;
+        let again = world.client.send(attempt(request, ID, 2)).await;
+        assert_eq!((again.verdict().as_str(), told(&again)), ("200", told(&first)));
+        assert_eq!(before, picture(&mut world.client, &world.bucket).await);
+    })
+    .await;
+}
+
 /// Replaying a completion needs no invocation id: the upload's own id says which one it was. No condition is judged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_completion_is_answered_again_whatever_became_of_the_object() {
@@ -148,6 +164,21 @@ async fn a_completion_is_answered_again_whatever_became_of_the_object() {
                 assert_eq!(told(&again), told(&first), "{afterwards} {name}");
                 assert_eq!(before, picture(&mut world.client, &world.bucket).await, "{afterwards} {name}");
             }
+        }
+    })
+    .await;
+}
+
+/// An upload belongs to its key, also when it is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completion_is_not_answered_again_under_another_key() {
+    on_both_stores(async |server| {
+        let mut world = World::new(server, State::Absent).await;
+        let completion = world.request(Operation::Complete);
+        world.client.must(completion.clone()).await;
+        for key in ["z", "other"] {
+            let elsewhere = world.on("POST", key).query("uploadId", &world.upload).body(completion.body.clone());
+            world.refuses(elsewhere, "404 NoSuchUpload", key).await;
         }
     })
     .await;

@@ -47,6 +47,33 @@ async fn headers_with_a_meaning_that_we_lack_are_refused_by_name() {
     .await;
 }
 
+/// What would make the write another one elsewhere; served as a plain write it would replace an object.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_would_make_a_write_another_one_are_refused() {
+    on_both_stores(async |server| {
+        let mut world = World::new(server, State::Present).await;
+        let mut rows = Vec::new();
+        for (name, value) in [
+            ("content-range", "bytes 0-8/18"),
+            ("x-oss-forbid-overwrite", "true"),
+            ("x-cos-forbid-overwrite", "true"),
+            ("x-http-method-override", "DELETE"),
+            ("x-http-method", "DELETE"),
+        ] {
+            for operation in Operation::ALL {
+                rows.push((format!("{operation:?} {name}"), world.request(operation).header(name, value), REQUEST));
+            }
+            rows.push((format!("DELETE {name}"), world.on("DELETE", "k").header(name, value), REQUEST));
+        }
+        // The framing of chunks that are none would be stored as content.
+        for encoding in ["aws-chunked", "gzip, aws-chunked"] {
+            rows.push((encoding.to_owned(), world.request(Operation::Put).header("content-encoding", encoding), REQUEST));
+        }
+        check(&mut world, rows).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sub_resources_that_we_lack_are_not_implemented_and_unknown_keys_on_writes_are_refused() {
     on_both_stores(async |server| {
@@ -99,6 +126,7 @@ async fn names_that_cannot_be_are_refused() {
             rows.push((format!("bucket {name}"), Request::new("PUT", &format!("/{name}")), "400 InvalidBucketName"));
             rows.push((format!("object in {name}"), Request::new("PUT", &format!("/{name}/k")).body("x"), "400 InvalidBucketName"));
         }
+        rows.push(("the name of the health checks".into(), Request::new("PUT", "/health"), "400 InvalidBucketName"));
         for method in ["PUT", "GET", "DELETE"] {
             rows.push((format!("{method} a long key"), world.on(method, &"k".repeat(1025)), "400 KeyTooLongError"));
             rows.push((format!("{method} a long key of wide characters"), world.on(method, &"\u{e9}".repeat(513)), "400 KeyTooLongError"));

@@ -1,13 +1,19 @@
 //! Signatures that do not hold, dates that are off, and presigned URLs that are over.
 
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
 use super::check;
-use crate::support::client::Answer;
+use crate::support::client::{Answer, connect, read_answer};
 use crate::support::on_both_stores;
 use crate::support::picture::picture;
 use crate::support::request::Request;
 use crate::support::world::{Operation, State, World};
 
 const SKEW_SECS: i64 = 15 * 60;
+/// Less than the two seconds for which the server waits for the rest of a known client's body.
+const AT_ONCE: Duration = Duration::from_millis(1800);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_outside_their_time_are_refused() {
@@ -99,6 +105,21 @@ async fn one_bit_of_what_was_signed_breaks_the_signature() {
         let answer = spoilt(&mut world, request, |head| head.replacen("X-Amz-Date=", "X-Amz-Date=20260102T030405Z&X-Amz-Date=", 1)).await;
         assert_eq!(answer.verdict(), "400 InvalidArgument");
         assert_eq!(before, picture(&mut world.client, &world.bucket).await);
+    })
+    .await;
+}
+
+/// A stranger who promises a body holds no place until it comes: the answer is there at once, and the connection is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_who_promises_a_body_is_not_waited_for() {
+    on_both_stores(async |server| {
+        let world = World::new(server, State::Present).await;
+        let wire = world.client.wire(world.request(Operation::Put).declares(Some(100)));
+        let head = flip_last_digit(&String::from_utf8(wire.head).expect("text"), "Signature=");
+        let mut stream = connect(server.address).await;
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let answer = tokio::time::timeout(AT_ONCE, read_answer(&mut stream, false)).await.expect("at once");
+        assert_eq!((answer.verdict().as_str(), answer.closes()), ("403 SignatureDoesNotMatch", true));
     })
     .await;
 }
