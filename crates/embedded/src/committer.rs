@@ -15,7 +15,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -73,12 +73,26 @@ pub(crate) struct Committer {
     upkeep: Upkeep,
     /// When the records were last reopened because of a failure in the background.
     reopened: Option<Instant>,
+    /// How long readers are waited for before the records are reopened.
+    reader_wait: Duration,
+    /// No earlier than this are the records reopened: readers that held on to them have had them back for a while.
+    heal_after: Option<Instant>,
 }
 
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, queue: Receiver<Message>, folder: Folder, options: Options, stamp_limit: u64) -> Self {
-        let upkeep = Upkeep::default();
-        Self { shared, queue, folder, options, last_stamp: stamp_limit, stamps_reserved: stamp_limit, upkeep, reopened: None }
+        Self {
+            shared,
+            queue,
+            folder,
+            options,
+            last_stamp: stamp_limit,
+            stamps_reserved: stamp_limit,
+            upkeep: Upkeep::default(),
+            reopened: None,
+            reader_wait: REOPEN_READER_WAIT,
+            heal_after: None,
+        }
     }
 
     /// Runs until it is told to close or nobody can send any more.
@@ -247,7 +261,13 @@ impl Committer {
         if self.shared.health() != Health::Full || self.shared.space.room() != Room::Bodies {
             return;
         }
-        if !self.shared.withdraw_view(REOPEN_READER_WAIT) {
+        let since = Instant::now();
+        if self.heal_after.is_some_and(|after| since < after) {
+            return;
+        }
+        if !self.shared.withdraw_view(self.reader_wait) {
+            // One long scan must not take the view from all others more than half of the time.
+            self.heal_after = Some(Instant::now() + since.elapsed());
             return;
         }
         let reopened = Engine::open(&self.folder.records(), self.options.cache_bytes)
@@ -491,5 +511,35 @@ impl Drop for PoisonOnPanic {
         if std::thread::panicking() {
             self.0.stop(Health::Poisoned("the committer panicked".into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::{Stats, space::Space};
+
+    #[test]
+    fn a_reader_that_does_not_let_go_keeps_the_view_from_others_half_of_the_time_at_most() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let view = View::first(Arc::new(Engine::open(&folder.records(), 1 << 20).unwrap())).unwrap();
+        let shared = Arc::new(Shared::new(Arc::new(Stats::default()), Space::new(dir.path().to_owned(), 0), view));
+        let (_queue, waiting) = mpsc::channel();
+        let mut committer = Committer::new(Arc::clone(&shared), waiting, folder, Options::default(), 0);
+        committer.reader_wait = Duration::from_millis(300);
+        shared.stop(Health::Full);
+
+        let (scan, since) = (shared.view().unwrap(), Instant::now());
+        committer.heal();
+        assert!(shared.view().is_ok() && shared.health() == Health::Full, "it could not be reopened");
+        drop(scan);
+        while shared.health() == Health::Full {
+            committer.heal();
+        }
+        assert!(since.elapsed() >= 2 * committer.reader_wait, "{:?}", since.elapsed());
+        assert_eq!(shared.health(), Health::Open);
     }
 }
