@@ -23,6 +23,12 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
 const MAGIC: &[u8] = b"FJL\x03";
+const START_BYTES: usize = 1 + 4 + 8;
+
+/// Work, in bytes hashed, after which the search for a batch behind damage gives up: a fraction of a second.
+const SEARCH_WORK_MAX: u64 = 512 << 20;
+/// What reading the lengths of one item costs in comparison.
+const ITEM_WORK: u64 = 64;
 
 /// Makes the valid part of the journals durable and drops a torn end. Sealed journals were synced when they were sealed; only
 /// one in which a write failed has a torn end, and nothing was written after that.
@@ -162,11 +168,19 @@ fn valid_bytes(bytes: &[u8]) -> (usize, u64) {
     (at, last_sequence)
 }
 
-/// Where after `from` a whole valid batch begins. A body of the torn batch may hold bytes that look like one, so its sequence
-/// number must be one that the bytes between can have used.
+/// Where after the damage at `from` a whole valid batch begins.
+///
+/// The damaged batch may be a torn one whose bodies hold bytes that look like a batch. So it is skipped if its lengths still
+/// lead to its end, and the sequence number must be one that the bytes between can have used. Bytes that were made to be
+/// searched for long count as a batch: what cannot be told is not cut off.
 fn later_batch(bytes: &[u8], from: usize, last_sequence: u64) -> Option<usize> {
     let plausible = |sequence: u64| from == 0 || (sequence > last_sequence && sequence - last_sequence <= bytes.len() as u64);
-    (from + 1..bytes.len()).find(|at| bytes[*at] == START && batch(&bytes[*at..]).is_some_and(|b| plausible(b.sequence)))
+    let mut work = 0;
+    let first = Frame::read(&bytes[from..], &mut work, |_| true).map_or(from + 1, |damaged| from + damaged.len);
+    (first..bytes.len()).find(|at| {
+        let frame = Frame::read(&bytes[*at..], &mut work, plausible).filter(|f| f.items > 0);
+        frame.is_some_and(|f| f.is_valid(&bytes[*at..], &mut work)) || work > SEARCH_WORK_MAX
+    })
 }
 
 struct Batch {
@@ -176,19 +190,49 @@ struct Batch {
 
 /// The batch at the start, if it is whole and its checksum is right.
 fn batch(bytes: &[u8]) -> Option<Batch> {
-    let mut reader = Reader { bytes, at: 0 };
-    if reader.u8()? != START {
-        return None;
+    let frame = Frame::read(bytes, &mut 0, |_| true)?;
+    frame.is_valid(bytes, &mut 0).then_some(Batch { len: frame.len, sequence: frame.sequence })
+}
+
+/// What has the form of a batch.
+struct Frame {
+    items: u32,
+    sequence: u64,
+    /// Where its end marker begins.
+    end: usize,
+    checksum: u64,
+    len: usize,
+}
+
+impl Frame {
+    /// The frame at the start. Adds what it costs to `work`.
+    fn read(bytes: &[u8], work: &mut u64, plausible: impl Fn(u64) -> bool) -> Option<Self> {
+        let mut reader = Reader { bytes, at: 0 };
+        if reader.u8()? != START {
+            return None;
+        }
+        let items = reader.u32()?;
+        let sequence = reader.u64()?;
+        if !plausible(sequence) {
+            return None;
+        }
+        for _ in 0..items {
+            *work += ITEM_WORK;
+            reader.item()?;
+        }
+        let end = reader.at;
+        if reader.u8()? != END {
+            return None;
+        }
+        let checksum = reader.u64()?;
+        (reader.skip(MAGIC.len())? == MAGIC).then_some(Self { items, sequence, end, checksum, len: reader.at })
     }
-    let items = reader.u32()?;
-    let sequence = reader.u64()?;
-    let first = reader.at;
-    for _ in 0..items {
-        reader.item()?;
+
+    fn is_valid(&self, bytes: &[u8], work: &mut u64) -> bool {
+        let items = &bytes[START_BYTES..self.end];
+        *work += items.len() as u64;
+        xxhash_rust::xxh3::xxh3_64(items) == self.checksum
     }
-    let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[first..reader.at]);
-    let ends = reader.u8()? == END && reader.u64()? == checksum && reader.skip(MAGIC.len())? == MAGIC;
-    ends.then_some(Batch { len: reader.at, sequence })
 }
 
 struct Reader<'a> {
@@ -318,6 +362,51 @@ mod tests {
             assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
             assert_eq!(fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap(), damaged);
         }
+    }
+
+    /// A batch's start.
+    fn start(items: u32, sequence: u64) -> Vec<u8> {
+        [&[START][..], &items.to_le_bytes(), &sequence.to_le_bytes()].concat()
+    }
+
+    fn end(items: &[u8]) -> Vec<u8> {
+        [&[END][..], &xxhash_rust::xxh3::xxh3_64(items).to_le_bytes(), MAGIC].concat()
+    }
+
+    /// An item of the first keyspace without its value.
+    fn item(value: usize) -> Vec<u8> {
+        let len = u32::try_from(value).unwrap().to_le_bytes();
+        [&[ITEM, 0, 0][..], &1u64.to_le_bytes(), &1u16.to_le_bytes(), &len, &len, b"k"].concat()
+    }
+
+    #[test]
+    fn bytes_in_a_torn_batch_that_look_like_a_batch_do_not_keep_it() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let whole = &bytes[..ends[3]];
+        let next = valid_bytes(whole).1 + 1;
+        let imitation = [start(1, next), item(3), b"abc".to_vec(), end(&[item(3), b"abc".to_vec()].concat())].concat();
+        assert!(batch(&imitation).is_some());
+        let torn_body = [start(1, next), item(imitation.len()), imitation.clone(), end(b"other bytes")].concat();
+        let empty = [start(1, next), item(9999), start(0, next), end(b"")].concat();
+        for torn in [torn_body, empty] {
+            assert_eq!(keys_after_opening(dir.path(), &[whole, &torn].concat()).unwrap(), 3);
+        }
+        // Its own lengths are lost: it cannot be told from a batch that was acknowledged.
+        let damaged = [start(1, next), vec![0; 40], imitation].concat();
+        let error = keys_after_opening(dir.path(), &[whole, &damaged].concat());
+        assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{error:?}");
+    }
+
+    /// Each of many starts leads over all items behind it to the same end.
+    #[test]
+    fn a_torn_batch_made_to_be_searched_for_long_ends_the_search() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let whole = &bytes[..ends[3]];
+        let next = valid_bytes(whole).1 + 1;
+        let chains: Vec<u8> = (1..=50_000).rev().flat_map(|left| [start(left, next), item(START_BYTES)].concat()).collect();
+        let torn = [start(9, next), vec![0; 40], chains, vec![0; START_BYTES], end(b"other bytes")].concat();
+        let error = keys_after_opening(dir.path(), &[whole, &torn].concat());
+        assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{error:?}");
     }
 
     #[test]
