@@ -20,11 +20,12 @@ use std::{
 
 use bytes::Bytes;
 use fjall::{AbstractTree as _, PersistMode};
-use holdfast_store::{Decide, Decision, Family, Outcome, RecordKey, Records, StoreError, Write};
+use holdfast_store::{BlobId, Decide, Decision, Family, Outcome, RecordKey, Records, StoreError, Write};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     OpenError, Options,
+    extents::Extents,
     folder::Folder,
     records::{Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
@@ -64,6 +65,7 @@ impl Request {
 /// What the committer needs to begin, and to begin again after a heal.
 pub(crate) struct Committer {
     shared: Arc<Shared>,
+    extents: Arc<Extents>,
     queue: Receiver<Message>,
     /// Held until the database is closed: its lock keeps other processes out.
     folder: Folder,
@@ -73,6 +75,8 @@ pub(crate) struct Committer {
     upkeep: Upkeep,
     /// When the records were last reopened because of a failure in the background.
     reopened: Option<Instant>,
+    /// Blobs that a batch of unknown outcome would name. Those who sent it have forgotten them; the reopened records tell.
+    in_doubt: Vec<BlobId>,
     /// How long readers are waited for before the records are reopened.
     reader_wait: Duration,
     /// No earlier than this are the records reopened: readers that held on to them have had them back for a while.
@@ -80,9 +84,16 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn new(shared: Arc<Shared>, queue: Receiver<Message>, folder: Folder, options: Options, stamp_limit: u64) -> Self {
+    pub(crate) fn new(
+        (shared, extents): (Arc<Shared>, Arc<Extents>),
+        queue: Receiver<Message>,
+        folder: Folder,
+        options: Options,
+        stamp_limit: u64,
+    ) -> Self {
         Self {
             shared,
+            extents,
             queue,
             folder,
             options,
@@ -90,6 +101,7 @@ impl Committer {
             stamps_reserved: stamp_limit,
             upkeep: Upkeep::default(),
             reopened: None,
+            in_doubt: Vec::new(),
             reader_wait: REOPEN_READER_WAIT,
             heal_after: None,
         }
@@ -190,7 +202,7 @@ impl Committer {
         let buckets = bucket_writes(&overlay);
         self.upkeep.note(&overlay, &shadows, bytes as u64);
         self.upkeep.reserved_stamps |= reserve.is_some();
-        match write_durably(&view.engine, overlay, reserve) {
+        match write_durably(&view.engine, &overlay, reserve) {
             Ok(()) => {
                 self.last_stamp = last_stamp;
                 self.stamps_reserved = reserve.unwrap_or(self.stamps_reserved);
@@ -206,6 +218,9 @@ impl Committer {
                 // Its stamps may be durable: they are never given again.
                 self.last_stamp = last_stamp;
                 let error = self.fail(&error);
+                if !error.is_definite() {
+                    self.in_doubt.extend(named_blobs(&overlay));
+                }
                 for transaction in waiting {
                     transaction.fail(&error);
                 }
@@ -277,6 +292,7 @@ impl Committer {
                 // What a failed batch reserved may or may not be durable; the next batch reserves anew in either case.
                 self.stamps_reserved = limit;
                 self.upkeep = Upkeep::default();
+                self.extents.settle(mem::take(&mut self.in_doubt), &view);
                 self.shared.publish(view);
                 self.shared.stats.heals.add(1);
                 self.shared.resume();
@@ -424,8 +440,13 @@ fn bucket_writes(overlay: &HashMap<RecordKey, Option<Bytes>>) -> Vec<(Bytes, Opt
     overlay.iter().filter(|(key, _)| key.family == Family::Bucket).map(|(key, value)| (key.bytes.clone(), value.clone())).collect()
 }
 
+fn named_blobs(overlay: &HashMap<RecordKey, Option<Bytes>>) -> impl Iterator<Item = BlobId> {
+    let named = overlay.iter().filter(|(key, value)| key.family == Family::Blob && value.is_some());
+    named.filter_map(|(key, _)| key.bytes.as_ref().try_into().ok().map(BlobId::from_bytes))
+}
+
 /// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
-fn write_durably(engine: &Engine, overlay: HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
+fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
     let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);
@@ -526,9 +547,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
         let view = View::first(Arc::new(Engine::open(&folder.records(), 1 << 20).unwrap())).unwrap();
-        let shared = Arc::new(Shared::new(Arc::new(Stats::default()), Space::new(dir.path().to_owned(), 0), view));
+        let (stats, space) = (Arc::new(Stats::default()), Space::new(dir.path().to_owned(), 0));
+        let extents = Arc::new(Extents::new(folder.extents(), space.clone(), Arc::clone(&stats)).unwrap());
+        let shared = Arc::new(Shared::new(stats, space, view));
         let (_queue, waiting) = mpsc::channel();
-        let mut committer = Committer::new(Arc::clone(&shared), waiting, folder, Options::default(), 0);
+        let mut committer = Committer::new((Arc::clone(&shared), extents), waiting, folder, Options::default(), 0);
         committer.reader_wait = Duration::from_millis(300);
         shared.stop(Health::Full);
 

@@ -18,7 +18,7 @@ use holdfast_store::{BlobId, ByteStream, Family, RecordKey, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Stats, extent_reader, extent_writer::ExtentWriter, shared::Shared, space::Space};
+use crate::{Stats, extent_reader, extent_writer::ExtentWriter, records::View, shared::Shared, space::Space};
 
 pub(crate) struct Extents {
     root: PathBuf,
@@ -68,6 +68,29 @@ impl Extents {
     pub(crate) fn named(&self, id: BlobId) {
         if let Some(len) = self.sealed.lock().remove(&id) {
             self.stats.staged_bytes.sub(len);
+        }
+    }
+
+    /// Settles blobs whose naming had no known outcome, once the records tell it. As after a restart, nobody names them any more
+    /// if no record does: whoever was told that the outcome is not known has let go of the blob.
+    pub(crate) fn settle(&self, in_doubt: Vec<BlobId>, view: &View) {
+        for id in in_doubt {
+            let is_named = match view.get(&RecordKey::new(Family::Blob, id.to_bytes().to_vec())) {
+                Ok(record) => record.is_some(),
+                Err(error) => {
+                    tracing::warn!(blob = %id, %error, "a blob that may be named stays until the next start");
+                    continue;
+                }
+            };
+            let is_sealed = self.sealed.lock().contains_key(&id);
+            if !is_named
+                && is_sealed
+                && let Err(error) = fs::remove_file(self.path_of(id))
+            {
+                tracing::warn!(blob = %id, %error, "a blob that is not named stays until the next start");
+                continue;
+            }
+            self.named(id);
         }
     }
 

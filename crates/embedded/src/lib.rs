@@ -108,7 +108,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared::new(stats, space, View::first(engine)?));
         let (queue, waiting) = mpsc::channel();
         let (places, busy_after) = (Arc::new(Semaphore::new(options.queue_places)), options.busy_after);
-        let committer = Committer::new(Arc::clone(&shared), waiting, folder, options, stamp_limit);
+        let committer = Committer::new((Arc::clone(&shared), Arc::clone(&extents)), waiting, folder, options, stamp_limit);
         let committer = std::thread::Builder::new().name("committer".into()).spawn(|| committer.run())?;
         extents.begin_reclaiming(&shared)?;
         let committer = Mutex::new(Some(committer));

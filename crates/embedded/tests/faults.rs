@@ -10,7 +10,7 @@ use std::{
 
 use holdfast_embedded::{EmbeddedStore, Health, Offline, OpenError, Options};
 use holdfast_model::{ByteSpan, limits::MIB};
-use holdfast_store::{Blobs as _, Commit, Family, Metadata as _, RecordKey, Records, StoreError, Write, transact};
+use holdfast_store::{Blobs as _, Commit, Family, Metadata as _, RecordKey, Records, SealedBlob, StoreError, Write, transact};
 
 const FOLDER: &str = "HOLDFAST_FAULTS_FOLDER";
 
@@ -193,6 +193,48 @@ async fn a_disk_that_fills_up_under_a_blob_refuses_it_and_leaves_nothing() {
         let checked = Offline::open(&disk.data()).expect("it opens").check_blobs().expect("it reads");
         assert_eq!((checked.unnamed, checked.faults), (0, vec![]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn blobs_of_a_batch_of_unknown_outcome_are_settled_when_it_heals() {
+    let Some(disk) = SmallDisk::mount(96) else { return };
+    let store = EmbeddedStore::open(disk.data(), Options { space_reserve_bytes: 0, ..Options::default() }).expect("it opens");
+    let stage = async || {
+        let mut writer = store.stage().await.expect("a writer");
+        writer.append(vec![1; 1000].into()).await.expect("there is space");
+        writer.seal().await.expect("there is space")
+    };
+    let name = |blob: SealedBlob| RecordKey::new(Family::Blob, blob.id.to_bytes().to_vec());
+    let of_a_running_request = stage().await;
+    let mut blobs = Vec::new();
+    for _ in 0..10 {
+        blobs.push(stage().await);
+    }
+    disk.fill(200_000);
+    let mut in_doubt = Vec::new();
+    for blob in blobs {
+        match write(&store, vec![Write::put(name(blob), "v"), Write::put(body(1), vec![1; 60_000])]).await {
+            Ok(()) => store.named(blob),
+            Err(error) if error.is_definite() => store.delete(blob.id).await.expect("it goes"),
+            Err(_) => in_doubt.push(blob),
+        }
+    }
+    assert!(!in_doubt.is_empty(), "no commit met the full disk");
+    disk.empty();
+    while store.health() != Health::Open {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.staged_bytes(), of_a_running_request.len);
+    for blob in in_doubt {
+        let is_named = store.get(&name(blob)).await.expect("a read").is_some();
+        let is_there = store.read(blob.id, ByteSpan { start: 0, end: 1 }).await.is_ok();
+        assert_eq!(is_named, is_there);
+    }
+    write(&store, vec![Write::put(name(of_a_running_request), "v")]).await.expect("it may still be named");
+    store.named(of_a_running_request);
+    store.close().await;
+    let checked = Offline::open(&disk.data()).expect("it opens").check_blobs().expect("it reads");
+    assert_eq!((checked.unnamed, checked.faults), (0, vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
