@@ -208,7 +208,7 @@ impl Staged {
         blob.in_doubt = false;
         match outcome {
             Ok(Ok(_)) => blob.named(),
-            // It may be named. Only a restart, which reads the records, can tell.
+            // It may be named. Only a restart or a heal, which reads the records, can tell.
             Err(error) if !error.is_definite() => blob.forget(),
             Ok(Err(_)) | Err(_) => drop(blob),
         }

@@ -12,7 +12,8 @@ pub enum StoreError {
     /// Nothing was submitted because the store is closed, or refuses to go on after an I/O error.
     #[error("the store does not accept requests: {0}")]
     Unavailable(String),
-    /// The step was submitted and its outcome is not known: it may be durable, now or after a restart.
+    /// The step was submitted and its outcome is not known: it may be durable, now or after a restart. The store settles what it
+    /// staged for it; the caller neither deletes nor names those blobs again.
     #[error("the outcome is not known: {0}")]
     Indefinite(String),
     /// Bytes that were read do not match their checksum, or a record that must exist is missing.

@@ -35,7 +35,7 @@ impl Write {
 #[derive(Debug)]
 pub struct Records<'a> {
     /// Greater than the stamp of every earlier commit that named any of these keys, also after a restart, and at least 1.
-    /// A commit gets this stamp.
+    /// A commit gets this stamp, and no two commits of [`crate::Family::Bucket`] records get the same one.
     pub stamp: u64,
     /// The value of each named key.
     pub values: &'a [Option<Bytes>],
