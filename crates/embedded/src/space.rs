@@ -55,7 +55,8 @@ impl Space {
 
     /// Refuses writes for which there is no room.
     pub(crate) fn admit(&self, room: Room, writes: &[Write]) -> Result<(), StoreError> {
-        let body = |w: &Write| w.value.is_some() && matches!(w.key.family, Family::Body | Family::Manifest);
+        // The probe stands for the writes of clients: where their bodies are refused, the store is not ready.
+        let body = |w: &Write| w.value.is_some() && matches!(w.key.family, Family::Body | Family::Manifest | Family::Probe);
         let needed = if writes.iter().any(body) {
             Room::Bodies
         } else if writes.iter().all(frees) {
@@ -100,10 +101,12 @@ mod tests {
         let garbage = Write::put(RecordKey::new(Family::Garbage, "g"), "v");
         let share = Write::put(RecordKey::new(Family::Share, "s"), "v");
         let body = Write::put(RecordKey::new(Family::Body, "b"), "v");
+        let probe = Write::put(RecordKey::new(Family::Probe, "p"), "v");
         let gone = Write::remove(RecordKey::new(Family::Body, "b"));
         for (room, writes, admitted) in [
             (Room::Bodies, vec![body.clone(), record.clone()], true),
             (Room::Records, vec![body.clone()], false),
+            (Room::Records, vec![probe], false),
             (Room::Records, vec![record.clone(), gone.clone()], true),
             (Room::Removals, vec![record.clone(), gone.clone()], false),
             (Room::Removals, vec![share.clone(), record], false),
