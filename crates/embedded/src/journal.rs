@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{OpenError, folder::sync_directory, space::is_full};
+use crate::{FailPoint, OpenError, failpoints, folder::sync_directory, space::is_full};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -122,6 +122,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        failpoints::reach(FailPoint::JournalCopied);
         fs::rename(&fresh, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;

@@ -16,6 +16,7 @@ mod extent_format;
 mod extent_reader;
 mod extent_writer;
 mod extents;
+mod failpoints;
 mod folder;
 mod journal;
 mod records;
@@ -46,6 +47,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use check::{BlobCheck, BlobFault, Offline};
 pub use error::OpenError;
+pub use failpoints::FailPoint;
 pub use shared::Health;
 pub use stats::{Counter, Histogram, Stats};
 
@@ -104,6 +106,7 @@ impl EmbeddedStore {
         let space = Space::new(path.as_ref().to_owned(), options.space_reserve_bytes);
         let engine = Arc::new(Engine::open(&folder.records(), options.cache_bytes)?);
         let stamp_limit = engine.stamp_limit()?;
+        failpoints::reach(FailPoint::RecordsOpened);
         let extents = Arc::new(Extents::new(folder.extents(), space.clone(), Arc::clone(&stats))?);
         let shared = Arc::new(Shared::new(stats, space, View::first(engine)?));
         let (queue, waiting) = mpsc::channel();

@@ -13,7 +13,7 @@ use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
 use parking_lot::Mutex;
 
 use crate::{
-    OpenError,
+    FailPoint, OpenError, failpoints,
     folder::{create_durably, sync_directories},
     journal,
     stats::Stats,
@@ -44,7 +44,9 @@ impl Engine {
         if is_new {
             begin_anew(path)?;
         }
+        failpoints::reach(FailPoint::BeforeJournal);
         journal::make_durable(path)?;
+        failpoints::reach(FailPoint::JournalDurable);
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .journal_compression(CompressionType::None)
@@ -52,6 +54,7 @@ impl Engine {
             .max_cached_files(Some(CACHED_FILES))
             .worker_threads(WORKER_THREADS)
             .open()?;
+        failpoints::reach(FailPoint::RecordsReplayed);
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
@@ -91,6 +94,7 @@ impl Engine {
         if let Err(error) = self.system.rotate_memtable() {
             tracing::error!(%error, "rotating the system's memtable failed");
         }
+        failpoints::reach(FailPoint::MemtableRotated);
         true
     }
 
