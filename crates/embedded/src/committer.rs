@@ -413,7 +413,8 @@ impl Batch {
         };
         // fjall panics on some kinds of damage. That must not end the committer.
         let read = catch_unwind(AssertUnwindSafe(|| keys.iter().map(one).collect()));
-        read.unwrap_or_else(|_| Err(StoreError::Corrupt("reading a record panicked; run holdfast check".into())))
+        let read = read.unwrap_or_else(|_| Err(StoreError::Corrupt("reading a record panicked; run holdfast check".into())));
+        read.inspect_err(|error| self.shared.stats.count_corrupt(error))
     }
 
     fn apply(&mut self, keys: &[RecordKey], values: &[Option<Bytes>], writes: Vec<Write>) {

@@ -4,13 +4,15 @@
 //! recovery forgives a batch that ends early, but not one whose pages reached the disk out of order (a wrong checksum there
 //! makes it refuse to open), and it trusts pages that are in the page cache but, after a failed sync, not on the disk.
 //! Therefore this file, and nothing after it, decides where the journal ends, and rewrites what is valid into a new file that
-//! is synced. Damage *before* a valid batch is not a torn end: acknowledged batches would be lost, so it is reported.
+//! is synced. Damage *before* a valid batch is not a torn end: acknowledged batches would be lost, so it is reported. So is damage
+//! to the last batch, where it can be told from a torn one.
 //!
 //! Format (fjall 3.1, little-endian): a batch is `Start` (1, u32 items, u64 sequence number), items, `End` (3, u64 XXH3 of all
 //! item bytes, "FJL\x03"); an item is 2, u8 type, u8 compression, u64 keyspace, u16 key length, u32 length, u32 length on disk, key,
 //! value; or 4, u64 keyspace ("clear", which we never write). After the last batch there are zeros.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -24,6 +26,14 @@ const END: u8 = 3;
 const CLEAR: u8 = 4;
 const MAGIC: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 1 + 4 + 8;
+/// Before the key and the value of an item. The end of a batch is shorter.
+const ITEM_HEAD_BYTES: usize = 1 + 1 + 1 + 8 + 2 + 4 + 4;
+/// Items before the place where a batch cannot be read on, one of which may have a wrong length.
+const ITEMS_LOOKED_BACK: usize = 4;
+/// The least that a disk loses.
+const SECTOR_BYTES: usize = 512;
+/// The highest bit is fjall's own.
+const SEQUENCE_MAX: u64 = i64::MAX as u64;
 
 /// Work, in bytes hashed, after which the search for a batch behind damage gives up: a fraction of a second.
 const SEARCH_WORK_MAX: u64 = 512 << 20;
@@ -36,6 +46,7 @@ pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
     remove_unfinished(records).map_err(|e| OpenError::io(records, e))?;
     let journals = journals(records).map_err(|e| OpenError::io(records, e))?;
     let ends = journals.iter().map(|path| End::find(path)).collect::<Result<Vec<_>, _>>()?;
+    in_order(&journals, &ends)?;
     for (n, end) in ends.iter().enumerate().filter(|(_, end)| end.is_torn) {
         if ends[n + 1..].iter().any(|later| later.valid > 0) {
             return Err(OpenError::JournalDamaged { path: journals[n].clone(), damaged: end.valid as u64, valid: 0 });
@@ -56,17 +67,23 @@ struct End {
     valid: usize,
     /// Whether anything but zeros follows.
     is_torn: bool,
+    /// The first and the last sequence number.
+    sequences: Option<(u64, u64)>,
 }
 
 impl End {
     fn find(path: &Path) -> Result<Self, OpenError> {
         let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
         let bytes = without_zeros(&bytes);
-        let (valid, last_sequence) = valid_bytes(bytes);
-        if let Some(later) = later_batch(bytes, valid, last_sequence) {
-            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: valid as u64, valid: later as u64 });
+        let run = Run::find(bytes);
+        let last_sequence = run.sequences.map_or(0, |(_, last)| last);
+        if let Some(later) = run.out_of_order.or_else(|| later_batch(bytes, run.len, last_sequence)) {
+            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: run.len as u64, valid: later as u64 });
         }
-        Ok(Self { valid, is_torn: valid < bytes.len() })
+        if was_whole(&bytes[run.len..]) {
+            return Err(OpenError::LastBatchDamaged { path: path.to_owned(), at: run.len as u64 });
+        }
+        Ok(Self { valid: run.len, is_torn: run.len < bytes.len(), sequences: run.sequences })
     }
 
     /// Puts a synced file with the whole batches in the place of the journal. Without space for it, the same bytes are written
@@ -81,6 +98,21 @@ impl End {
             other => other,
         }
     }
+}
+
+/// Sequence numbers are not part of a batch's checksum, and fjall skips or shadows what has a wrong one. They only grow, also from
+/// one journal to the next.
+fn in_order(journals: &[PathBuf], ends: &[End]) -> Result<(), OpenError> {
+    let mut before = None;
+    for (path, end) in journals.iter().zip(ends) {
+        if let Some((first, last)) = end.sequences {
+            if before.is_some_and(|before| first <= before) {
+                return Err(OpenError::JournalDamaged { path: path.clone(), damaged: 0, valid: 0 });
+            }
+            before = Some(last);
+        }
+    }
+    Ok(())
 }
 
 /// Whether no journal holds anything.
@@ -159,14 +191,70 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Where the last batch of the unbroken run of valid batches ends, and its sequence number.
-fn valid_bytes(bytes: &[u8]) -> (usize, u64) {
-    let (mut at, mut last_sequence) = (0, 0);
-    while let Some(batch) = batch(&bytes[at..]) {
-        at += batch.len;
-        last_sequence = batch.sequence;
+/// The unbroken run of valid batches at the start.
+struct Run {
+    len: usize,
+    /// The first and the last sequence number.
+    sequences: Option<(u64, u64)>,
+    /// Where the batch after the run ends, if it is whole but for its sequence number.
+    out_of_order: Option<usize>,
+}
+
+impl Run {
+    fn find(bytes: &[u8]) -> Self {
+        let mut run = Self { len: 0, sequences: None, out_of_order: None };
+        while let Some(batch) = batch(&bytes[run.len..]) {
+            let (first, last) = run.sequences.unwrap_or((batch.sequence, batch.sequence));
+            let grows = run.sequences.is_none() || batch.sequence > last;
+            if !grows || batch.sequence > SEQUENCE_MAX {
+                run.out_of_order = Some(run.len + batch.len);
+                break;
+            }
+            run.len += batch.len;
+            run.sequences = Some((first, batch.sequence));
+        }
+        run
     }
-    (at, last_sequence)
+}
+
+/// Whether the batch at the start was written to its end and damaged later. Then it may have been acknowledged, and is not cut off.
+///
+/// Torn means that sectors did not reach the disk: zeros in their place, or the end is missing. So a batch whose lengths lead to its
+/// end and whose checksum is wrong although nothing in it could be a lost sector was not torn; nor was one that a single bit makes
+/// right. What this cannot tell from a torn batch is damage to the values of a batch that has a sector's worth of zeros.
+fn was_whole(bytes: &[u8]) -> bool {
+    match Frame::read(bytes, &mut 0, |_| true) {
+        Some(frame) => !bytes[..frame.len].split(|b| *b != 0).any(|zeros| zeros.len() >= SECTOR_BYTES),
+        None => is_one_bit_off(bytes),
+    }
+}
+
+fn is_one_bit_off(bytes: &[u8]) -> bool {
+    let (mut bytes, mut work) = (bytes.to_vec(), 0);
+    lengths_and_tags(&bytes).any(|at| {
+        (0..8).any(|bit| {
+            bytes[at] ^= 1 << bit;
+            let frame = if work < SEARCH_WORK_MAX { Frame::read(&bytes, &mut work, |_| true) } else { None };
+            let is_right = frame.is_some_and(|frame| frame.is_valid(&bytes, &mut work));
+            bytes[at] ^= 1 << bit;
+            is_right
+        })
+    })
+}
+
+/// The bytes that may be why the batch at the start cannot be read: its start, and what is around the place where reading ends.
+fn lengths_and_tags(bytes: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    let mut reader = Reader { bytes, at: START_BYTES };
+    let mut ends = VecDeque::from([START_BYTES]);
+    while reader.item().is_some() {
+        ends.push_back(reader.at);
+        if ends.len() > ITEMS_LOOKED_BACK {
+            ends.pop_front();
+        }
+    }
+    let len = bytes.len();
+    let heads = ends.into_iter().flat_map(|at| at..at + ITEM_HEAD_BYTES);
+    (0..START_BYTES).chain(heads).filter(move |at| *at < len)
 }
 
 /// Where after the damage at `from` a whole valid batch begins.
@@ -384,10 +472,11 @@ mod tests {
     fn bytes_in_a_torn_batch_that_look_like_a_batch_do_not_keep_it() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Run::find(whole).sequences.unwrap().1 + 1;
         let imitation = [start(1, next), item(3), b"abc".to_vec(), end(&[item(3), b"abc".to_vec()].concat())].concat();
         assert!(batch(&imitation).is_some());
-        let torn_body = [start(1, next), item(imitation.len()), imitation.clone(), end(b"other bytes")].concat();
+        let lost_sector = [item(600), vec![0; 600]].concat();
+        let torn_body = [start(2, next), item(imitation.len()), imitation.clone(), lost_sector, end(b"other bytes")].concat();
         let empty = [start(1, next), item(9999), start(0, next), end(b"")].concat();
         for torn in [torn_body, empty] {
             assert_eq!(keys_after_opening(dir.path(), &[whole, &torn].concat()).unwrap(), 3);
@@ -403,7 +492,7 @@ mod tests {
     fn a_torn_batch_made_to_be_searched_for_long_ends_the_search() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Run::find(whole).sequences.unwrap().1 + 1;
         let chains: Vec<u8> = (1..=50_000).rev().flat_map(|left| [start(left, next), item(START_BYTES)].concat()).collect();
         let torn = [start(9, next), vec![0; 40], chains, vec![0; START_BYTES], end(b"other bytes")].concat();
         let error = keys_after_opening(dir.path(), &[whole, &torn].concat());
@@ -415,23 +504,61 @@ mod tests {
         let (dir, bytes, ends) = written_by_fjall();
         let (first, second) = (dir.path().join("0.jnl"), dir.path().join("1.jnl"));
         let sealed = &bytes[..ends[2]];
-        for (at, active, damaged) in [
-            (None, &bytes[ends[2]..], false),
-            (Some(ends[1] + 100), &bytes[ends[2]..], true),
-            (Some(ends[0] + 100), &b""[..], true),
+        for (lost, active, damaged) in [
+            (0..0, &bytes[ends[2]..], false),
+            (ends[1] + 100..ends[1] + 101, &bytes[ends[2]..], true),
+            (ends[0] + 100..ends[0] + 101, &b""[..], true),
             // A write failed, the journal was sealed in that state, and nothing came after it.
-            (Some(ends[1] + 100), &[0; 4096][..], false),
+            (ends[1] + 100..ends[1] + 2000, &[0; 4096][..], false),
+            (ends[1] + 100..ends[1] + 101, &[0; 4096][..], true),
         ] {
             let mut sealed = sealed.to_vec();
-            if let Some(at) = at {
-                sealed[at] ^= 1;
-            }
+            sealed[lost.clone()].fill(if lost.len() == 1 { 0x80 } else { 0 });
             fs::write(&first, &sealed).unwrap();
             fs::write(&second, active).unwrap();
             let result = make_durable(dir.path());
-            assert_eq!(matches!(result, Err(OpenError::JournalDamaged { .. })), damaged, "{at:?}: {result:?}");
+            let refused = matches!(result, Err(OpenError::JournalDamaged { .. } | OpenError::LastBatchDamaged { .. }));
+            assert_eq!(refused, damaged, "{lost:?}: {result:?}");
             let kept = fs::read(&first).unwrap();
-            assert_eq!(kept.len(), if at.is_some() && !damaged { ends[1] } else { sealed.len() }, "{at:?}");
+            assert_eq!(kept.len(), if !lost.is_empty() && !damaged { ends[1] } else { sealed.len() }, "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_the_last_batch_is_not_taken_for_a_torn_end() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for at in (ends[2]..ends[2] + 80).chain(ends[3] - 80..ends[3]).chain([ends[2] + 2000]) {
+            for bit in 0..8 {
+                let mut damaged = bytes[..ends[3]].to_vec();
+                damaged[at] ^= 1 << bit;
+                let sequence = START_BYTES - 8..START_BYTES;
+                let kept = keys_after_opening(dir.path(), &damaged);
+                // A sequence number that stays above the others means the same.
+                let harmless = sequence.contains(&(at - ends[2])) && matches!(kept, Ok(3));
+                let refused = matches!(kept, Err(OpenError::JournalDamaged { .. } | OpenError::LastBatchDamaged { .. }));
+                assert!(refused || harmless, "byte {}, bit {bit}: {kept:?}", at - ends[2]);
+                if refused {
+                    assert_eq!(fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap(), damaged, "it was changed");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_number_that_does_not_grow_is_damage() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let number = |at: usize| u64::from_le_bytes(bytes[at + 5..at + 13].try_into().unwrap());
+        for (at, wrong) in [(ends[0], number(ends[1])), (ends[1], number(ends[0])), (ends[1], u64::MAX), (ends[2], 1 << 63), (ends[2], 0)] {
+            let mut damaged = bytes.clone();
+            damaged[at + 5..at + 13].copy_from_slice(&wrong.to_le_bytes());
+            let error = keys_after_opening(dir.path(), &damaged);
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{wrong} at {at}: {error:?}");
+        }
+        let (first, second) = (dir.path().join("0.jnl"), dir.path().join("1.jnl"));
+        fs::write(&first, &bytes[ends[1]..ends[2]]).unwrap();
+        for (active, wrong) in [(&bytes[ends[2]..], false), (&bytes[..ends[1]], true), (&bytes[ends[1]..ends[2]], true)] {
+            fs::write(&second, active).unwrap();
+            assert_eq!(make_durable(dir.path()).is_err(), wrong);
         }
     }
 }

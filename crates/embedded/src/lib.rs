@@ -23,6 +23,7 @@ mod records;
 mod shared;
 mod space;
 mod stats;
+mod table_lists;
 mod tuning;
 mod value_files;
 
@@ -45,7 +46,7 @@ use holdfast_store::{
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub use check::{BlobCheck, BlobFault, Offline};
+pub use check::{BlobCheck, BlobFault, FileCheck, Offline};
 pub use error::OpenError;
 pub use failpoints::FailPoint;
 pub use shared::Health;
@@ -181,7 +182,7 @@ impl Drop for Queued<'_> {
 #[async_trait]
 impl Metadata for EmbeddedStore {
     async fn get(&self, key: &RecordKey) -> Result<Option<Bytes>, StoreError> {
-        self.inner.shared.view()?.get(key)
+        self.inner.shared.view()?.get(key).inspect_err(|error| self.inner.shared.stats.count_corrupt(error))
     }
 
     async fn scan_raw(&self, range: KeyRange, mut visit: Visit) -> Result<(), StoreError> {
@@ -190,7 +191,8 @@ impl Metadata for EmbeddedStore {
         if range.family == Family::Bucket {
             return view.scan(&range, &stats, &mut visit);
         }
-        let scanned = tokio::task::spawn_blocking(move || view.scan(&range, &stats, &mut visit)).await;
+        let scan = move || view.scan(&range, &stats, &mut visit).inspect_err(|error| stats.count_corrupt(error));
+        let scanned = tokio::task::spawn_blocking(scan).await;
         scanned.unwrap_or_else(|e| match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(e) => Err(StoreError::Unavailable(e.to_string())),

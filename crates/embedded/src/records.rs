@@ -17,6 +17,7 @@ use crate::{
     folder::{create_durably, sync_directories},
     journal,
     stats::Stats,
+    table_lists,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
 };
@@ -45,6 +46,7 @@ impl Engine {
             begin_anew(path)?;
         }
         failpoints::reach(FailPoint::BeforeJournal);
+        table_lists::verify(path)?;
         journal::make_durable(path)?;
         failpoints::reach(FailPoint::JournalDurable);
         let db = Database::builder(path)
