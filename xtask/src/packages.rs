@@ -21,10 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("holdfast-verify", &[]),
     ("holdfast-bench", &[]),
     ("holdfast-cli", &["holdfast-server", "holdfast-verify", "holdfast-bench"]),
-    (
-        "holdfast-crash",
-        &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-verify"],
-    ),
+    ("holdfast-crash", &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-verify"]),
     ("xtask", &[]),
 ];
 

@@ -22,7 +22,8 @@ use crate::{
     extent_reader::{self, Extent},
     extents::{for_each_extent, path_of},
     folder::Folder,
-    records::{Engine, View, read_error},
+    records::{Engine, View, caught},
+    table_lists,
     tuning::READ_JOB_BYTES,
 };
 
@@ -86,8 +87,8 @@ impl Offline {
     /// # Errors
     /// The records cannot be read from there on.
     pub fn for_each_record(&self, family: Family, mut each: impl FnMut(&Bytes, &Bytes) -> bool) -> Result<(), StoreError> {
-        for item in self.view.snapshot().iter(self.view.engine.keyspace(family)) {
-            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+        let mut items = self.view.snapshot().iter(self.view.engine.keyspace(family));
+        while let Some((key, value)) = caught(|| items.next().map(fjall::Guard::into_inner).transpose())? {
             if !each(&key.into(), &value.into()) {
                 break;
             }
@@ -158,6 +159,9 @@ impl Offline {
                 }
             }
         }
+        let records = self.folder.records();
+        let damaged = table_lists::damaged_tables_of_fjall(&records);
+        check.damaged.extend(damaged.map_err(|e| StoreError::Read(format!("{}: {e}", records.display())))?);
         Ok(check)
     }
 

@@ -24,6 +24,8 @@ const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
+/// The type of an item that is not a removal.
+const VALUE: u8 = 0;
 const MAGIC: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 1 + 4 + 8;
 /// Before the key and the value of an item. The end of a batch is shorter.
@@ -126,7 +128,7 @@ pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
 }
 
 /// The journals, the active one last.
-fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = numbered(records, ".jnl")?;
     journals.sort_unstable();
     Ok(journals.into_iter().map(|(_, path)| path).collect())
@@ -324,6 +326,24 @@ impl Frame {
     }
 }
 
+/// One write of a batch; without a value it is a removal.
+pub(crate) struct Item<'a> {
+    pub(crate) keyspace: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+/// The items of all batches of a journal that ends where it should.
+pub(crate) fn batches(bytes: &[u8]) -> impl Iterator<Item = Vec<Item<'_>>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let frame = Frame::read(bytes.get(at..)?, &mut 0, |_| true)?;
+        let mut reader = Reader { bytes, at: at + START_BYTES };
+        at += frame.len;
+        Some((0..frame.items).filter_map(|_| reader.item().flatten()).collect())
+    })
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -348,15 +368,19 @@ impl<'a> Reader<'a> {
         self.skip(8)?.try_into().ok().map(u64::from_le_bytes)
     }
 
-    fn item(&mut self) -> Option<()> {
+    /// One item; the inner `None` is for a "clear". `None` if there is none.
+    fn item(&mut self) -> Option<Option<Item<'a>>> {
         match self.u8()? {
-            CLEAR => self.skip(8).map(drop),
+            CLEAR => self.skip(8).map(|_| None),
             ITEM => {
-                self.skip(1 + 1 + 8)?;
+                let is_value = self.u8()? == VALUE;
+                self.skip(1)?;
+                let keyspace = self.u64()?;
                 let key = usize::from(u16::from_le_bytes(self.skip(2)?.try_into().ok()?));
                 self.skip(4)?;
                 let value = self.u32()? as usize;
-                self.skip(key + value).map(drop)
+                let (key, value) = self.skip(key + value)?.split_at(key);
+                Some(Some(Item { keyspace, key, value: is_value.then_some(value) }))
             }
             _ => None,
         }

@@ -19,6 +19,7 @@ mod extents;
 mod failpoints;
 mod folder;
 mod journal;
+mod oldest_batch;
 mod records;
 mod shared;
 mod space;

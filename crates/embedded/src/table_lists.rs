@@ -6,7 +6,10 @@
 //!
 //! Format (lsm-tree 3.1, little-endian): `current` is u64 n | u128 XXH3 of the whole of `v<n>` | u8 type of the checksum (0).
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::OpenError;
 
@@ -29,6 +32,24 @@ pub(crate) fn verify(records: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// The tables of fjall's own keyspace that are not as they were written. Opened, it is not written to.
+pub(crate) fn damaged_tables_of_fjall(records: &Path) -> io::Result<Vec<PathBuf>> {
+    let keyspace = records.join("keyspaces/0");
+    let mut number = [0; 8];
+    number.copy_from_slice(&fs::read(keyspace.join("current"))?[..8]);
+    let list = fs::read(keyspace.join(format!("v{}", u64::from_le_bytes(number))))?;
+    let mut damaged = Vec::new();
+    for entry in fs::read_dir(keyspace.join("tables"))? {
+        let path = entry?.path();
+        // The list has the checksum of each of its tables.
+        let checksum = xxhash_rust::xxh3::xxh3_128(&fs::read(&path)?).to_le_bytes();
+        if !list.windows(checksum.len()).any(|bytes| bytes == checksum) {
+            damaged.push(path);
+        }
+    }
+    Ok(damaged)
 }
 
 fn verify_list(keyspace: &Path, current: &Path, bytes: &[u8]) -> Result<(), OpenError> {
