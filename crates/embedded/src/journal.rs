@@ -58,15 +58,29 @@ struct End {
     is_torn: bool,
 }
 
+/// Damage at one place, and a valid batch after it.
+struct Damage {
+    at: usize,
+    later: usize,
+}
+
 impl End {
     fn find(path: &Path) -> Result<Self, OpenError> {
         let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
-        let bytes = without_zeros(&bytes);
+        Self::of(&bytes).map_err(|damage| OpenError::JournalDamaged {
+            path: path.to_owned(),
+            damaged: damage.at as u64,
+            valid: damage.later as u64,
+        })
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, Damage> {
+        let bytes = without_zeros(bytes);
         let (valid, last_sequence) = valid_bytes(bytes);
-        if let Some(later) = later_batch(bytes, valid, last_sequence) {
-            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: valid as u64, valid: later as u64 });
+        match later_batch(bytes, valid, last_sequence) {
+            Some(later) => Err(Damage { at: valid, later }),
+            None => Ok(Self { valid, is_torn: valid < bytes.len() }),
         }
-        Ok(Self { valid, is_torn: valid < bytes.len() })
     }
 
     /// Puts a synced file with the whole batches in the place of the journal. Without space for it, the same bytes are written
@@ -81,6 +95,12 @@ impl End {
             other => other,
         }
     }
+}
+
+/// Where a journal with these bytes ends and whether its end is torn, or where it is damaged.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn end_of(bytes: &[u8]) -> Result<(usize, bool), usize> {
+    End::of(bytes).map(|end| (end.valid, end.is_torn)).map_err(|damage| damage.at)
 }
 
 /// Whether no journal holds anything.

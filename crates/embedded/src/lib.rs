@@ -17,6 +17,9 @@ mod extent_reader;
 mod extent_writer;
 mod extents;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod records;
 mod shared;
