@@ -41,6 +41,13 @@ pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
             return Err(OpenError::JournalDamaged { path: journals[n].clone(), damaged: end.valid as u64, valid: 0 });
         }
     }
+    let mut last_sequence = None;
+    for (path, (first, last)) in journals.iter().zip(&ends).filter_map(|(path, end)| Some((path, end.sequences?))) {
+        if last_sequence >= Some(first) {
+            return Err(OpenError::JournalDamaged { path: path.clone(), damaged: 0, valid: 0 });
+        }
+        last_sequence = Some(last);
+    }
     let last = journals.len().saturating_sub(1);
     for (n, (path, end)) in journals.iter().zip(ends).enumerate() {
         if end.is_torn || n == last {
@@ -56,6 +63,8 @@ struct End {
     valid: usize,
     /// Whether anything but zeros follows.
     is_torn: bool,
+    /// The sequence numbers of the first and the last batch.
+    sequences: Option<(u64, u64)>,
 }
 
 /// Damage at one place, and a valid batch after it.
@@ -76,10 +85,11 @@ impl End {
 
     fn of(bytes: &[u8]) -> Result<Self, Damage> {
         let bytes = without_zeros(bytes);
-        let (valid, last_sequence) = valid_bytes(bytes);
-        match later_batch(bytes, valid, last_sequence) {
-            Some(later) => Err(Damage { at: valid, later }),
-            None => Ok(Self { valid, is_torn: valid < bytes.len() }),
+        let Valid { len, sequences, disordered } = Valid::of(bytes);
+        let later = if disordered { Some(len) } else { later_batch(bytes, len, sequences.map_or(0, |(_, last)| last)) };
+        match later {
+            Some(later) => Err(Damage { at: len, later }),
+            None => Ok(Self { valid: len, is_torn: len < bytes.len(), sequences }),
         }
     }
 
@@ -178,29 +188,48 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Where the last batch of the unbroken run of valid batches ends, and its sequence number.
-fn valid_bytes(bytes: &[u8]) -> (usize, u64) {
-    let (mut at, mut last_sequence) = (0, 0);
-    while let Some(batch) = batch(&bytes[at..]) {
-        at += batch.len;
-        last_sequence = batch.sequence;
+/// The unbroken run of valid batches.
+struct Valid {
+    len: usize,
+    sequences: Option<(u64, u64)>,
+    /// A whole batch follows whose sequence number does not grow.
+    disordered: bool,
+}
+
+impl Valid {
+    /// A batch's checksum does not cover its sequence number, and fjall would pass over a batch whose number is too low. But numbers only
+    /// grow, so one that was changed shows, unless the order is kept and nothing depends on it.
+    fn of(bytes: &[u8]) -> Self {
+        let mut valid = Self { len: 0, sequences: None, disordered: false };
+        while let Some(batch) = batch(&bytes[valid.len..]) {
+            if valid.sequences.is_some_and(|(_, last)| last >= batch.sequence) {
+                valid.disordered = true;
+                break;
+            }
+            valid.len += batch.len;
+            valid.sequences = Some((valid.sequences.map_or(batch.sequence, |(first, _)| first), batch.sequence));
+        }
+        valid
     }
-    (at, last_sequence)
 }
 
 /// Where after the damage at `from` a whole valid batch begins.
 ///
 /// The damaged batch may be a torn one whose bodies hold bytes that look like a batch. So it is skipped if its lengths still
-/// lead to its end, and the sequence number must be one that the bytes between can have used. Bytes that were made to be
-/// searched for long count as a batch: what cannot be told is not cut off.
+/// lead to its end, unless that is the end of another batch too: then a length is what was damaged. The sequence number must be one that
+/// the bytes between can have used. Bytes that were made to be searched for long count as a batch: what cannot be told is not cut off.
 fn later_batch(bytes: &[u8], from: usize, last_sequence: u64) -> Option<usize> {
     let plausible = |sequence: u64| from == 0 || (sequence > last_sequence && sequence - last_sequence <= bytes.len() as u64);
+    let batch_at = |at: usize, work: &mut u64| {
+        let frame = Frame::read(&bytes[at..], work, plausible).filter(|f| f.items > 0)?;
+        frame.is_valid(&bytes[at..], work).then_some(frame)
+    };
+    let first = Frame::read(&bytes[from..], &mut 0, |_| true).map_or(from + 1, |damaged| from + damaged.len);
     let mut work = 0;
-    let first = Frame::read(&bytes[from..], &mut work, |_| true).map_or(from + 1, |damaged| from + damaged.len);
-    (first..bytes.len()).find(|at| {
-        let frame = Frame::read(&bytes[*at..], &mut work, plausible).filter(|f| f.items > 0);
-        frame.is_some_and(|f| f.is_valid(&bytes[*at..], &mut work)) || work > SEARCH_WORK_MAX
-    })
+    let ends_with_it = |at: usize, work: &mut u64| batch_at(at, work).is_some_and(|batch| at + batch.len == first);
+    let swallowed = (from + 1..first).find(|at| work <= SEARCH_WORK_MAX && ends_with_it(*at, &mut work));
+    let mut work = 0;
+    swallowed.or_else(|| (first..bytes.len()).find(|at| batch_at(*at, &mut work).is_some() || work > SEARCH_WORK_MAX))
 }
 
 struct Batch {
@@ -384,6 +413,42 @@ mod tests {
         }
     }
 
+    /// No checksum covers it, and fjall passes over batches whose number it takes for persisted.
+    #[test]
+    fn a_sequence_number_that_breaks_the_order_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for (start, bit) in [(ends[1], 0), (ends[1], 40), (ends[2], 0), (ends[0], 62)] {
+            let mut damaged = bytes.clone();
+            let number: [u8; 8] = damaged[start + 5..start + START_BYTES].try_into().unwrap();
+            let changed = if bit == 0 { 0 } else { u64::from_le_bytes(number) ^ 1 << bit };
+            damaged[start + 5..start + START_BYTES].copy_from_slice(&changed.to_le_bytes());
+            let error = keys_after_opening(dir.path(), &damaged);
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "batch at {start}: {error:?}");
+        }
+        // The order of whole journals.
+        fs::write(dir.path().join("0.jnl"), &bytes[ends[1]..ends[2]]).unwrap();
+        fs::write(dir.path().join("1.jnl"), &bytes[..ends[1]]).unwrap();
+        assert!(matches!(make_durable(dir.path()), Err(OpenError::JournalDamaged { .. })));
+    }
+
+    /// Its lengths then lead to the end of the batch behind it, and both would go as one torn batch.
+    #[test]
+    fn a_length_that_swallows_the_next_batch_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let next = Valid::of(&bytes).sequences.unwrap().1 + 1;
+        let whole = |sequence, value: usize| {
+            let items = [item(value), vec![7; value]].concat();
+            [start(1, sequence), items.clone(), end(&items)].concat()
+        };
+        for (at, value) in [(START_BYTES + 17, 16), (START_BYTES + 11, 16)] {
+            let (mut first, second) = (whole(next, 10), whole(next + 1, value));
+            assert_eq!(second.len(), 64);
+            first[at] ^= 64;
+            let error = keys_after_opening(dir.path(), &[&bytes[..ends[3]], &first, &second].concat());
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
+        }
+    }
+
     /// A batch's start.
     fn start(items: u32, sequence: u64) -> Vec<u8> {
         [&[START][..], &items.to_le_bytes(), &sequence.to_le_bytes()].concat()
@@ -403,7 +468,7 @@ mod tests {
     fn bytes_in_a_torn_batch_that_look_like_a_batch_do_not_keep_it() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let imitation = [start(1, next), item(3), b"abc".to_vec(), end(&[item(3), b"abc".to_vec()].concat())].concat();
         assert!(batch(&imitation).is_some());
         let torn_body = [start(1, next), item(imitation.len()), imitation.clone(), end(b"other bytes")].concat();
@@ -422,7 +487,7 @@ mod tests {
     fn a_torn_batch_made_to_be_searched_for_long_ends_the_search() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let chains: Vec<u8> = (1..=50_000).rev().flat_map(|left| [start(left, next), item(START_BYTES)].concat()).collect();
         let torn = [start(9, next), vec![0; 40], chains, vec![0; START_BYTES], end(b"other bytes")].concat();
         let error = keys_after_opening(dir.path(), &[whole, &torn].concat());
