@@ -21,10 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("holdfast-verify", &[]),
     ("holdfast-bench", &[]),
     ("holdfast-cli", &["holdfast-server", "holdfast-verify", "holdfast-bench"]),
-    (
-        "holdfast-fuzzing",
-        &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-s3", "holdfast-server"],
-    ),
+    ("holdfast-fuzzing", &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-s3", "holdfast-server"]),
     ("xtask", &[]),
 ];
 

@@ -6,9 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use holdfast_model::Timestamp;
-use holdfast_s3::auth::{
-    AccessKeyId, AuthError, Authenticator, Credential, Identity, Principal, SecretKey, SignedBy, StaticCredentials,
-};
+use holdfast_s3::auth::{AccessKeyId, AuthError, Authenticator, Credential, Identity, Principal, SecretKey, SignedBy, StaticCredentials};
 use http::{HeaderValue, Request, request::Parts};
 
 use crate::{

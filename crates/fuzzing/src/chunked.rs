@@ -15,7 +15,8 @@ use crate::{
     signer::{ACCESS_KEY, SCOPE, STAMP, canonical, request_signature, sha256_hex, signature},
 };
 
-const KINDS: [&str; 3] = ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"];
+const KINDS: [&str; 3] =
+    ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"];
 const TRAILER: &str = "x-amz-checksum-crc32c";
 
 /// For each kind: what opens the body of a request of that kind, and the request's signature.

@@ -77,9 +77,10 @@ fn complete(body: &[u8]) {
     assert!(read.is_sorted_by(|a, b| a.number < b.number), "parts in order, each once");
     let mut again = "<CompleteMultipartUpload>".to_owned();
     for part in &read {
-        let checksum = part.checksum.as_ref().map(|checksum| {
-            element(holdfast_s3::checksums::checksum_element(checksum.checksum.algorithm()), &checksum.text())
-        });
+        let checksum = part
+            .checksum
+            .as_ref()
+            .map(|checksum| element(holdfast_s3::checksums::checksum_element(checksum.checksum.algorithm()), &checksum.text()));
         let number = element("PartNumber", &part.number.get().to_string());
         again.push_str(&format!("<Part>{number}{}{}</Part>", element("ETag", &part.etag.quoted()), checksum.unwrap_or_default()));
     }

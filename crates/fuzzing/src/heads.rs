@@ -34,7 +34,13 @@ pub(crate) fn http_heads(bytes: &[u8]) {
 /// A target without scheme and authority, as `http::Uri` shows it.
 fn path_of(target: &str) -> String {
     let lower = target.to_ascii_lowercase();
-    let authority = if lower.starts_with("http://") { 7 } else if lower.starts_with("https://") { 8 } else { 0 };
+    let authority = if lower.starts_with("http://") {
+        7
+    } else if lower.starts_with("https://") {
+        8
+    } else {
+        0
+    };
     if authority == 0 {
         return target.to_owned();
     }

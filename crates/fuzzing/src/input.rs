@@ -41,11 +41,6 @@ impl<'a> Input<'a> {
         self.take(n)
     }
 
-    /// Text behind a byte that says how long it is.
-    pub(crate) fn text(&mut self) -> String {
-        String::from_utf8_lossy(self.field()).into_owned()
-    }
-
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

@@ -86,7 +86,8 @@ impl World {
     }
 
     async fn objects(&self, keys: &BTreeSet<String>, request: ListRequest) {
-        let current = Current { etag: ETag::parse("a").unwrap(), size: 0, last_modified: Timestamp::from_secs(1), generation: Generation(1) };
+        let current =
+            Current { etag: ETag::parse("a").unwrap(), size: 0, last_modified: Timestamp::from_secs(1), generation: Generation(1) };
         let record = ObjectRecord {
             current,
             content: Content::EMPTY,

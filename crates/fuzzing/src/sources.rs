@@ -23,7 +23,8 @@ pub(crate) fn sources(bytes: &[u8]) {
 
 /// Decodes bytes of which some may not be ASCII.
 fn decoded(value: &[u8], plus_is_space: bool) -> Option<String> {
-    let latin: String = value.iter().map(|byte| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02x}") }).collect();
+    let latin: String =
+        value.iter().map(|byte| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02x}") }).collect();
     String::from_utf8(signer::decode(&latin, plus_is_space)?).ok()
 }
 
