@@ -48,11 +48,17 @@ pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
     remove_unfinished(records).map_err(|e| OpenError::io(records, e))?;
     let journals = journals(records).map_err(|e| OpenError::io(records, e))?;
     let ends = journals.iter().map(|path| End::find(path)).collect::<Result<Vec<_>, _>>()?;
-    in_order(&journals, &ends)?;
     for (n, end) in ends.iter().enumerate().filter(|(_, end)| end.is_torn) {
         if ends[n + 1..].iter().any(|later| later.valid > 0) {
             return Err(OpenError::JournalDamaged { path: journals[n].clone(), damaged: end.valid as u64, valid: 0 });
         }
+    }
+    let mut last_sequence = None;
+    for (path, (first, last)) in journals.iter().zip(&ends).filter_map(|(path, end)| Some((path, end.sequences?))) {
+        if last_sequence >= Some(first) {
+            return Err(OpenError::JournalDamaged { path: path.clone(), damaged: 0, valid: 0 });
+        }
+        last_sequence = Some(last);
     }
     let last = journals.len().saturating_sub(1);
     for (n, (path, end)) in journals.iter().zip(ends).enumerate() {
@@ -69,23 +75,35 @@ struct End {
     valid: usize,
     /// Whether anything but zeros follows.
     is_torn: bool,
-    /// The first and the last sequence number.
+    /// The sequence numbers of the first and the last batch.
     sequences: Option<(u64, u64)>,
+}
+
+/// Damage at one place, and a valid batch after it, unless the last batch is what is damaged.
+struct Damage {
+    at: usize,
+    later: Option<usize>,
 }
 
 impl End {
     fn find(path: &Path) -> Result<Self, OpenError> {
         let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
-        let bytes = without_zeros(&bytes);
-        let run = Run::find(bytes);
-        let last_sequence = run.sequences.map_or(0, |(_, last)| last);
-        if let Some(later) = run.out_of_order.or_else(|| later_batch(bytes, run.len, last_sequence)) {
-            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: run.len as u64, valid: later as u64 });
+        let (at, path) = (|damage: &Damage| damage.at as u64, path.to_owned());
+        Self::of(&bytes).map_err(|damage| match damage.later {
+            Some(later) => OpenError::JournalDamaged { path, damaged: at(&damage), valid: later as u64 },
+            None => OpenError::LastBatchDamaged { path, at: at(&damage) },
+        })
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, Damage> {
+        let bytes = without_zeros(bytes);
+        let Valid { len, sequences, disordered } = Valid::of(bytes);
+        let later = if disordered { Some(len) } else { later_batch(bytes, len, sequences.map_or(0, |(_, last)| last)) };
+        match later {
+            Some(_) => Err(Damage { at: len, later }),
+            None if was_whole(&bytes[len..]) => Err(Damage { at: len, later: None }),
+            None => Ok(Self { valid: len, is_torn: len < bytes.len(), sequences }),
         }
-        if was_whole(&bytes[run.len..]) {
-            return Err(OpenError::LastBatchDamaged { path: path.to_owned(), at: run.len as u64 });
-        }
-        Ok(Self { valid: run.len, is_torn: run.len < bytes.len(), sequences: run.sequences })
     }
 
     /// Puts a synced file with the whole batches in the place of the journal. Without space for it, the same bytes are written
@@ -102,19 +120,10 @@ impl End {
     }
 }
 
-/// Sequence numbers are not part of a batch's checksum, and fjall skips or shadows what has a wrong one. They only grow, also from
-/// one journal to the next.
-fn in_order(journals: &[PathBuf], ends: &[End]) -> Result<(), OpenError> {
-    let mut before = None;
-    for (path, end) in journals.iter().zip(ends) {
-        if let Some((first, last)) = end.sequences {
-            if before.is_some_and(|before| first <= before) {
-                return Err(OpenError::JournalDamaged { path: path.clone(), damaged: 0, valid: 0 });
-            }
-            before = Some(last);
-        }
-    }
-    Ok(())
+/// Where a journal with these bytes ends and whether its end is torn, or where it is damaged.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn end_of(bytes: &[u8]) -> Result<(usize, bool), usize> {
+    End::of(bytes).map(|end| (end.valid, end.is_torn)).map_err(|damage| damage.at)
 }
 
 /// Whether no journal holds anything.
@@ -193,29 +202,28 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &[]
 }
 
-/// The unbroken run of valid batches at the start.
-struct Run {
+/// The unbroken run of valid batches.
+struct Valid {
     len: usize,
-    /// The first and the last sequence number.
     sequences: Option<(u64, u64)>,
-    /// Where the batch after the run ends, if it is whole but for its sequence number.
-    out_of_order: Option<usize>,
+    /// A whole batch follows whose sequence number does not grow.
+    disordered: bool,
 }
 
-impl Run {
-    fn find(bytes: &[u8]) -> Self {
-        let mut run = Self { len: 0, sequences: None, out_of_order: None };
-        while let Some(batch) = batch(&bytes[run.len..]) {
-            let (first, last) = run.sequences.unwrap_or((batch.sequence, batch.sequence));
-            let grows = run.sequences.is_none() || batch.sequence > last;
-            if !grows || batch.sequence > SEQUENCE_MAX {
-                run.out_of_order = Some(run.len + batch.len);
+impl Valid {
+    /// A batch's checksum does not cover its sequence number, and fjall would pass over a batch whose number is too low. But numbers only
+    /// grow, so one that was changed shows, unless the order is kept and nothing depends on it.
+    fn of(bytes: &[u8]) -> Self {
+        let mut valid = Self { len: 0, sequences: None, disordered: false };
+        while let Some(batch) = batch(&bytes[valid.len..]) {
+            if valid.sequences.is_some_and(|(_, last)| last >= batch.sequence) || batch.sequence > SEQUENCE_MAX {
+                valid.disordered = true;
                 break;
             }
-            run.len += batch.len;
-            run.sequences = Some((first, batch.sequence));
+            valid.len += batch.len;
+            valid.sequences = Some((valid.sequences.map_or(batch.sequence, |(first, _)| first), batch.sequence));
         }
-        run
+        valid
     }
 }
 
@@ -262,16 +270,20 @@ fn lengths_and_tags(bytes: &[u8]) -> impl Iterator<Item = usize> + use<> {
 /// Where after the damage at `from` a whole valid batch begins.
 ///
 /// The damaged batch may be a torn one whose bodies hold bytes that look like a batch. So it is skipped if its lengths still
-/// lead to its end, and the sequence number must be one that the bytes between can have used. Bytes that were made to be
-/// searched for long count as a batch: what cannot be told is not cut off.
+/// lead to its end, unless that is the end of another batch too: then a length is what was damaged. The sequence number must be one that
+/// the bytes between can have used. Bytes that were made to be searched for long count as a batch: what cannot be told is not cut off.
 fn later_batch(bytes: &[u8], from: usize, last_sequence: u64) -> Option<usize> {
     let plausible = |sequence: u64| from == 0 || (sequence > last_sequence && sequence - last_sequence <= bytes.len() as u64);
+    let batch_at = |at: usize, work: &mut u64| {
+        let frame = Frame::read(&bytes[at..], work, plausible).filter(|f| f.items > 0)?;
+        frame.is_valid(&bytes[at..], work).then_some(frame)
+    };
+    let first = Frame::read(&bytes[from..], &mut 0, |_| true).map_or(from + 1, |damaged| from + damaged.len);
     let mut work = 0;
-    let first = Frame::read(&bytes[from..], &mut work, |_| true).map_or(from + 1, |damaged| from + damaged.len);
-    (first..bytes.len()).find(|at| {
-        let frame = Frame::read(&bytes[*at..], &mut work, plausible).filter(|f| f.items > 0);
-        frame.is_some_and(|f| f.is_valid(&bytes[*at..], &mut work)) || work > SEARCH_WORK_MAX
-    })
+    let ends_with_it = |at: usize, work: &mut u64| batch_at(at, work).is_some_and(|batch| at + batch.len == first);
+    let swallowed = (from + 1..first).find(|at| work <= SEARCH_WORK_MAX && ends_with_it(*at, &mut work));
+    let mut work = 0;
+    swallowed.or_else(|| (first..bytes.len()).find(|at| batch_at(*at, &mut work).is_some() || work > SEARCH_WORK_MAX))
 }
 
 struct Batch {
@@ -340,7 +352,7 @@ pub(crate) fn batches(bytes: &[u8]) -> impl Iterator<Item = Vec<Item<'_>>> {
         let frame = Frame::read(bytes.get(at..)?, &mut 0, |_| true)?;
         let mut reader = Reader { bytes, at: at + START_BYTES };
         at += frame.len;
-        Some((0..frame.items).filter_map(|_| reader.item().flatten()).collect())
+        Some((0..frame.items).map_while(|_| reader.item()).filter(|item| !item.key.is_empty()).collect())
     })
 }
 
@@ -368,10 +380,10 @@ impl<'a> Reader<'a> {
         self.skip(8)?.try_into().ok().map(u64::from_le_bytes)
     }
 
-    /// One item; the inner `None` is for a "clear". `None` if there is none.
-    fn item(&mut self) -> Option<Option<Item<'a>>> {
+    /// The item that comes next, if it is one. A "clear" is one without a key.
+    fn item(&mut self) -> Option<Item<'a>> {
         match self.u8()? {
-            CLEAR => self.skip(8).map(|_| None),
+            CLEAR => self.u64().map(|keyspace| Item { keyspace, key: &[], value: None }),
             ITEM => {
                 let is_value = self.u8()? == VALUE;
                 self.skip(1)?;
@@ -380,7 +392,7 @@ impl<'a> Reader<'a> {
                 self.skip(4)?;
                 let value = self.u32()? as usize;
                 let (key, value) = self.skip(key + value)?.split_at(key);
-                Some(Some(Item { keyspace, key, value: is_value.then_some(value) }))
+                Some(Item { keyspace, key, value: is_value.then_some(value) })
             }
             _ => None,
         }
@@ -477,6 +489,42 @@ mod tests {
         }
     }
 
+    /// No checksum covers it, and fjall passes over batches whose number it takes for persisted.
+    #[test]
+    fn a_sequence_number_that_breaks_the_order_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for (start, bit) in [(ends[1], 0), (ends[1], 40), (ends[2], 0), (ends[0], 62)] {
+            let mut damaged = bytes.clone();
+            let number: [u8; 8] = damaged[start + 5..start + START_BYTES].try_into().unwrap();
+            let changed = if bit == 0 { 0 } else { u64::from_le_bytes(number) ^ 1 << bit };
+            damaged[start + 5..start + START_BYTES].copy_from_slice(&changed.to_le_bytes());
+            let error = keys_after_opening(dir.path(), &damaged);
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "batch at {start}: {error:?}");
+        }
+        // The order of whole journals.
+        fs::write(dir.path().join("0.jnl"), &bytes[ends[1]..ends[2]]).unwrap();
+        fs::write(dir.path().join("1.jnl"), &bytes[..ends[1]]).unwrap();
+        assert!(matches!(make_durable(dir.path()), Err(OpenError::JournalDamaged { .. })));
+    }
+
+    /// Its lengths then lead to the end of the batch behind it, and both would go as one torn batch.
+    #[test]
+    fn a_length_that_swallows_the_next_batch_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let next = Valid::of(&bytes).sequences.unwrap().1 + 1;
+        let whole = |sequence, value: usize| {
+            let items = [item(value), vec![7; value]].concat();
+            [start(1, sequence), items.clone(), end(&items)].concat()
+        };
+        for (at, value) in [(START_BYTES + 17, 16), (START_BYTES + 11, 16)] {
+            let (mut first, second) = (whole(next, 10), whole(next + 1, value));
+            assert_eq!(second.len(), 64);
+            first[at] ^= 64;
+            let error = keys_after_opening(dir.path(), &[&bytes[..ends[3]], &first, &second].concat());
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
+        }
+    }
+
     /// A batch's start.
     fn start(items: u32, sequence: u64) -> Vec<u8> {
         [&[START][..], &items.to_le_bytes(), &sequence.to_le_bytes()].concat()
@@ -496,7 +544,7 @@ mod tests {
     fn bytes_in_a_torn_batch_that_look_like_a_batch_do_not_keep_it() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = Run::find(whole).sequences.unwrap().1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let imitation = [start(1, next), item(3), b"abc".to_vec(), end(&[item(3), b"abc".to_vec()].concat())].concat();
         assert!(batch(&imitation).is_some());
         let lost_sector = [item(600), vec![0; 600]].concat();
@@ -516,7 +564,7 @@ mod tests {
     fn a_torn_batch_made_to_be_searched_for_long_ends_the_search() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = Run::find(whole).sequences.unwrap().1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let chains: Vec<u8> = (1..=50_000).rev().flat_map(|left| [start(left, next), item(START_BYTES)].concat()).collect();
         let torn = [start(9, next), vec![0; 40], chains, vec![0; START_BYTES], end(b"other bytes")].concat();
         let error = keys_after_opening(dir.path(), &[whole, &torn].concat());
@@ -565,24 +613,6 @@ mod tests {
                     assert_eq!(fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap(), damaged, "it was changed");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn a_sequence_number_that_does_not_grow_is_damage() {
-        let (dir, bytes, ends) = written_by_fjall();
-        let number = |at: usize| u64::from_le_bytes(bytes[at + 5..at + 13].try_into().unwrap());
-        for (at, wrong) in [(ends[0], number(ends[1])), (ends[1], number(ends[0])), (ends[1], u64::MAX), (ends[2], 1 << 63), (ends[2], 0)] {
-            let mut damaged = bytes.clone();
-            damaged[at + 5..at + 13].copy_from_slice(&wrong.to_le_bytes());
-            let error = keys_after_opening(dir.path(), &damaged);
-            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{wrong} at {at}: {error:?}");
-        }
-        let (first, second) = (dir.path().join("0.jnl"), dir.path().join("1.jnl"));
-        fs::write(&first, &bytes[ends[1]..ends[2]]).unwrap();
-        for (active, wrong) in [(&bytes[ends[2]..], false), (&bytes[..ends[1]], true), (&bytes[ends[1]..ends[2]], true)] {
-            fs::write(&second, active).unwrap();
-            assert_eq!(make_durable(dir.path()).is_err(), wrong);
         }
     }
 }

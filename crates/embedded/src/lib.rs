@@ -18,6 +18,9 @@ mod extent_writer;
 mod extents;
 mod failpoints;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod oldest_batch;
 mod records;
