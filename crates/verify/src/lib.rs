@@ -1,0 +1,6 @@
+//! The checker: a plain S3 client that tells the owner of any endpoint whether its conditional writes can be trusted.
+//!
+//! It shares no code with the server: the judge is not the accused. It depends on nothing of ours.
+
+pub mod client;
+pub mod history;
