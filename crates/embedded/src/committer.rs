@@ -21,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use fjall::{AbstractTree as _, PersistMode};
 use holdfast_store::{BlobId, Decide, Decision, Family, Outcome, RecordKey, Records, StoreError, Write};
+use rustix::io::Errno;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
@@ -454,6 +455,9 @@ fn named_blobs(overlay: &HashMap<RecordKey, Option<Bytes>>) -> impl Iterator<Ite
 
 /// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
 fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
+    if failpoints::disk_seems_full() {
+        return Err(fjall::Error::Io(Errno::NOSPC.into()));
+    }
     let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);

@@ -79,9 +79,21 @@ pub(crate) fn reach(point: FailPoint) {
     armed::reach(point);
 }
 
+/// Whether the disk is to seem full for one batch: so that the store heals, and can die while it does.
+#[cfg(feature = "failpoints")]
+pub(crate) fn disk_seems_full() -> bool {
+    armed::disk_seems_full()
+}
+
 /// Nothing.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) const fn reach(_: FailPoint) {}
+
+/// No.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn disk_seems_full() -> bool {
+    false
+}
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -96,7 +108,12 @@ mod armed {
         point: FailPoint,
         /// How many times more it may be passed, and one.
         left: AtomicU64,
+        /// Batches so far.
+        batches: AtomicU64,
     }
+
+    /// Of so many batches one meets a full disk, if the point is one of healing.
+    const FULL_EVERY: u64 = 10;
 
     static ARMED: LazyLock<Option<Armed>> = LazyLock::new(|| {
         let text = std::env::var("HOLDFAST_FAILPOINT").ok().filter(|text| !text.is_empty())?;
@@ -108,7 +125,12 @@ mod armed {
         let (name, count) = text.split_once(':')?;
         let point = FailPoint::ALL.iter().copied().find(|point| point.name() == name)?;
         let left = AtomicU64::new(count.parse().ok().filter(|count| *count > 0)?);
-        Some(Armed { point, left })
+        Some(Armed { point, left, batches: AtomicU64::new(0) })
+    }
+
+    pub(super) fn disk_seems_full() -> bool {
+        let heals = |armed: &&Armed| matches!(armed.point, FailPoint::Healing | FailPoint::Healed);
+        ARMED.as_ref().filter(heals).is_some_and(|armed| (armed.batches.fetch_add(1, Relaxed) + 1).is_multiple_of(FULL_EVERY))
     }
 
     pub(super) fn reach(point: FailPoint) {
