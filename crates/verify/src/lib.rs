@@ -2,4 +2,6 @@
 //!
 //! It shares no code with the server: the judge is not the accused. It depends on nothing of ours.
 
+pub mod client;
 pub mod history;
+pub mod races;
