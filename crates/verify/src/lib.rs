@@ -3,3 +3,13 @@
 //! It shares no code with the server: the judge is not the accused. It depends on nothing of ours.
 
 pub mod history;
+pub mod judge;
+pub mod timeline;
+
+mod facts;
+mod groups;
+mod linear;
+mod memory;
+mod model;
+mod shrink;
+mod words;
