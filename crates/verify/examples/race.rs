@@ -7,6 +7,7 @@ use std::{
 
 use holdfast_verify::{
     client::{Client, Target, s3},
+    judge,
     races::{self, Bodies, Budget, Options, Shape},
 };
 
@@ -51,6 +52,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for violation in &found.violations {
         println!("VIOLATION {violation:?}");
+    }
+    for contest in &found.contests {
+        let began = Instant::now();
+        let verdict = judge::check(&contest.history, &judge::Options::default());
+        println!(
+            "{:12} {} operations in {} groups judged in {:.2} s, longest {:.2} s, {} violations, {} undecided",
+            contest.shape.name(),
+            verdict.operations,
+            verdict.groups,
+            began.elapsed().as_secs_f64(),
+            verdict.longest.as_secs_f64(),
+            verdict.violations.len() + verdict.more_violations,
+            verdict.undecided.len(),
+        );
+        for violation in &verdict.violations {
+            println!("VIOLATION {:?} {}, explained by {:?}", violation.severity, violation.reason, violation.explained_by);
+            for at in &violation.operations {
+                println!("  {:?}", contest.history.operations[*at]);
+            }
+        }
+        for undecided in &verdict.undecided {
+            println!("UNDECIDED {undecided:?}");
+        }
     }
     Ok(())
 }
