@@ -2,12 +2,16 @@
 
 mod broken;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use broken::{Server, fault::Fault};
 use futures_util::{FutureExt, future::BoxFuture};
 use holdfast_verify::{
     client::{Client, Credentials, Target, s3},
+    judge,
     races::{self, Bodies, Budget, Disturb, Failure, Found, Options},
 };
 
@@ -60,10 +64,52 @@ async fn race(fault: Fault, options: &Options) -> Found {
     races::run_disturbed(&target, options, Some(&kill), |_| {}).await.expect("a run to its end")
 }
 
+/// Why a server is wrong.
+struct Accusation {
+    by: String,
+    /// Operations of the least history that proves it.
+    proof: usize,
+}
+
+fn accuse(found: &Found) -> Option<Accusation> {
+    if let Some(violation) = found.violations.first() {
+        return Some(Accusation { by: format!("races: {:?}", violation.kind), proof: 1 });
+    }
+    let judged = found.contests.iter().map(|contest| (contest, judge::check(&contest.history, &judge_options())));
+    judged.filter(|(_, verdict)| !verdict.violations.is_empty()).next().map(|(contest, verdict)| Accusation {
+        by: format!("judge, in {}: {}", contest.shape.name(), verdict.violations[0].reason),
+        proof: verdict.violations.iter().map(|violation| violation.operations.len()).min().unwrap_or_default(),
+    })
+}
+
+fn judge_options() -> judge::Options {
+    judge::Options { shrink_time_max: Duration::from_millis(300), violations_max: 3, ..judge::Options::default() }
+}
+
 #[tokio::test]
-async fn it_answers() {
-    for fault in [Fault::None, Fault::TornRead, Fault::StaleListing] {
-        let found = race(fault, &options(1, 4000)).await;
-        println!("{fault:?}: {:#?}\n{:?}", found.figures, found.violations.iter().take(3).collect::<Vec<_>>());
+async fn measure() {
+    for fault in Fault::WRONG {
+        let mut needed = Vec::new();
+        let mut last = None;
+        for seed in 1..=3 {
+            let mut operations = 200;
+            let accusation = loop {
+                let accusation = accuse(&race(*fault, &options(seed, operations)).await);
+                if accusation.is_some() || operations > 6000 {
+                    break accusation;
+                }
+                operations *= 2;
+            };
+            needed.push(operations);
+            last = accusation.or(last);
+        }
+        let last = last.map(|a| format!("{} ({})", a.by.chars().take(90).collect::<String>(), a.proof)).unwrap_or_default();
+        println!("{:40} {needed:?} {last}", fault.name());
+    }
+    for fault in [Fault::None, Fault::Moody] {
+        for seed in 1..=5 {
+            let found = race(fault, &options(seed, 4000)).await;
+            println!("{fault:?} {seed}: {:?}", accuse(&found).map(|a| (a.by, a.proof)));
+        }
     }
 }

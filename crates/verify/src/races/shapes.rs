@@ -104,7 +104,7 @@ async fn step(worker: &mut Worker, mix: &Mix, keys: &[Key]) -> Result<(), Gone> 
         return worker.get(key, Pace::AtOnce).await;
     }
     let block = mix.block as usize;
-    let other = keys[at - at % block + (at % block + 1 + worker.random.below(block.max(2) as u64 - 1) as usize) % block];
+    let other = neighbour(worker, &keys[at - at % block..][..block], key);
     match worker.random.weighted(mix.moves) {
         Move::Get => worker.get(key, Pace::AtOnce).await,
         Move::SlowGet => worker.get(key, Pace::Slow).await,
@@ -119,6 +119,16 @@ async fn step(worker: &mut Worker, mix: &Mix, keys: &[Key]) -> Result<(), Gone> 
         Move::SlowPut => put(worker, key, Pace::Slow).await,
         Move::Put | Move::Complete | Move::Copy | Move::Rename => put(worker, key, Pace::AtOnce).await,
     }
+}
+
+/// Another key of the block, if there is one: mostly one where this client believes an object to be, so that there is something to move.
+fn neighbour(worker: &mut Worker, block: &[Key], key: Key) -> Key {
+    let start = worker.random.below(block.len() as u64) as usize;
+    let wants_object = worker.random.chance(85);
+    let mut others = block.iter().cycle().skip(start).take(block.len()).copied().filter(|other| *other != key);
+    let holds = |other: &Key| matches!(worker.known.get(other), Some(Known::Holds(_)));
+    let first = others.clone().next();
+    others.find(|other| wants_object && holds(other)).or(first).unwrap_or(key)
 }
 
 async fn put(worker: &mut Worker, key: Key, pace: Pace) -> Result<(), Gone> {
