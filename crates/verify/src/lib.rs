@@ -5,3 +5,14 @@
 pub mod client;
 pub mod conformance;
 pub mod history;
+pub mod judge;
+pub mod races;
+pub mod timeline;
+
+mod facts;
+mod groups;
+mod linear;
+mod memory;
+mod model;
+mod shrink;
+mod words;
