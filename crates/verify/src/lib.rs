@@ -3,6 +3,7 @@
 //! It shares no code with the server: the judge is not the accused. It depends on nothing of ours.
 
 pub mod client;
+pub mod conformance;
 pub mod history;
 pub mod judge;
 pub mod races;
