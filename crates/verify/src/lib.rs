@@ -7,6 +7,7 @@ pub mod judge;
 pub mod timeline;
 
 mod facts;
+mod foresight;
 mod groups;
 mod linear;
 mod memory;
