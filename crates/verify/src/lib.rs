@@ -10,6 +10,7 @@ pub mod races;
 pub mod timeline;
 
 mod facts;
+mod foresight;
 mod groups;
 mod linear;
 mod memory;
