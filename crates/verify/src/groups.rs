@@ -331,7 +331,14 @@ fn split(history: &History, facts: &Facts, steps: Vec<Step>) -> Vec<Problem> {
     for mut step in steps {
         let group = root(&mut parents, step.act.key);
         let number = *numbers.entry(group).or_insert_with(|| {
-            groups.push(Problem { keys: Vec::new(), initial: Vec::new(), steps: Vec::new(), classes: 0, needs: Vec::new(), places: Places::default() });
+            groups.push(Problem {
+                keys: Vec::new(),
+                initial: Vec::new(),
+                steps: Vec::new(),
+                classes: 0,
+                needs: Vec::new(),
+                places: Places::default(),
+            });
             groups.len() - 1
         });
         let problem = &mut groups[number];

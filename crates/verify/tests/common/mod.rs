@@ -191,7 +191,9 @@ fn ask(rng: &mut Rng, shape: Shape, number: u64, state: &BTreeMap<Key, Slot>, se
         0..4 => Request::Put { key, condition, content: Content(number) },
         4 => Request::Complete { key, condition, content: Content(number) },
         5 | 6 => Request::Delete { key, condition: delete_condition },
-        7..10 if source != key && shape.renames && (!shape.copies || rng.chance(67)) => Request::Rename { source, source_condition, key, condition },
+        7..10 if source != key && shape.renames && (!shape.copies || rng.chance(67)) => {
+            Request::Rename { source, source_condition, key, condition }
+        }
         _ if !shape.copies => Request::Get { key },
         _ => Request::Copy { source, source_condition, key, condition },
     }
