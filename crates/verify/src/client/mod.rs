@@ -67,6 +67,17 @@ impl Client {
         self.rest(head).await
     }
 
+    /// Like [`Client::send_pieces`], but the first piece is asked for only when the server wants the body (or says nothing for a
+    /// while): then it has seen the head.
+    ///
+    /// # Errors
+    /// As [`Client::send_pieces`].
+    pub async fn send_pieces_expecting(&mut self, call: &Call, length: u64, pieces: &mut impl Pieces) -> Result<Answer, Lost> {
+        let call = call.clone().header("expect", "100-continue");
+        let head = self.exchange(&call, length, pieces, true).await?;
+        self.rest(head).await
+    }
+
     /// Sends the head with `Expect: 100-continue`, and the body only when it is wanted, or when the server says nothing
     /// for a while. `Head::continued` says whether it was wanted.
     ///
@@ -113,7 +124,8 @@ impl Client {
     }
 
     async fn exchange(&mut self, call: &Call, length: u64, pieces: &mut impl Pieces, expects: bool) -> Result<Head, Lost> {
-        let whole = (length == call.body.len() as u64 && call.payload == Payload::Signed).then_some(&call.body[..]);
+        let given = length == call.body.len() as u64;
+        let whole = (given && call.payload == Payload::Signed).then_some(&call.body[..]);
         let (host, head) = self.encode(call, length, whole);
         let mut connection = self.connected(&host).await?;
         let request = Request { head: &head, method: call.method, length, pieces, expects };
@@ -151,7 +163,7 @@ impl Client {
             head.extend([name.as_str(), ": ", value, "\r\n"]);
         }
         if length > 0 || matches!(call.method, "PUT" | "POST") {
-            head.push_str(&format!("content-length: {length}\r\n"));
+            head.extend(["content-length: ", &length.to_string(), "\r\n"]);
         }
         head.push_str("user-agent: holdfast-verify\r\n\r\n");
         (host, head.into_bytes())
