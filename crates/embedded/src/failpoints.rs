@@ -1,8 +1,8 @@
 //! Named points of the write path and of recovery at which a test may have the process killed.
 //!
 //! Only a build with the feature `failpoints` can die here: with `HOLDFAST_FAILPOINT=name:count` the process sends itself SIGKILL
-//! when it reaches the point for the count-th time. Nothing else runs: no destructor, no sync. In all other builds [`reach`]
-//! is an empty constant function, and its calls vanish.
+//! when it reaches the point for the count-th time. With `HOLDFAST_FAILPOINT_ARMED` it counts only while that file is there. Nothing
+//! else runs: no destructor, no sync. In all other builds [`reach`] is an empty constant function, and its calls vanish.
 
 macro_rules! fail_points {
     ($($(#[$doc:meta])* $point:ident = $name:literal,)*) => {
@@ -97,9 +97,12 @@ pub(crate) const fn disk_seems_full() -> bool {
 
 #[cfg(feature = "failpoints")]
 mod armed {
-    use std::sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+    use std::{
+        path::PathBuf,
+        sync::{
+            LazyLock,
+            atomic::{AtomicU64, Ordering::Relaxed},
+        },
     };
 
     use super::FailPoint;
@@ -110,6 +113,14 @@ mod armed {
         left: AtomicU64,
         /// Batches so far.
         batches: AtomicU64,
+        /// It counts only while this file is there.
+        trigger: Option<PathBuf>,
+    }
+
+    impl Armed {
+        fn counts(&self) -> bool {
+            self.trigger.as_ref().is_none_or(|file| file.exists())
+        }
     }
 
     /// Of so many batches one meets a full disk, if the point is one of healing.
@@ -125,17 +136,19 @@ mod armed {
         let (name, count) = text.split_once(':')?;
         let point = FailPoint::ALL.iter().copied().find(|point| point.name() == name)?;
         let left = AtomicU64::new(count.parse().ok().filter(|count| *count > 0)?);
-        Some(Armed { point, left, batches: AtomicU64::new(0) })
+        let trigger = std::env::var_os("HOLDFAST_FAILPOINT_ARMED").map(PathBuf::from);
+        Some(Armed { point, left, batches: AtomicU64::new(0), trigger })
     }
 
     pub(super) fn disk_seems_full() -> bool {
-        let heals = |armed: &&Armed| matches!(armed.point, FailPoint::Healing | FailPoint::Healed);
+        let heals = |armed: &&Armed| matches!(armed.point, FailPoint::Healing | FailPoint::Healed) && armed.counts();
         ARMED.as_ref().filter(heals).is_some_and(|armed| (armed.batches.fetch_add(1, Relaxed) + 1).is_multiple_of(FULL_EVERY))
     }
 
     pub(super) fn reach(point: FailPoint) {
         if let Some(armed) = &*ARMED
             && armed.point == point
+            && armed.counts()
             && armed.left.fetch_sub(1, Relaxed) == 1
         {
             die();

@@ -170,7 +170,8 @@ fn environment_values(environment: impl IntoIterator<Item = (String, String)>) -
     for (name, value) in environment {
         let Some(suffix) = name.strip_prefix("HOLDFAST_") else { continue };
         let service_link = suffix == "PORT" || suffix.starts_with("PORT_") || suffix.starts_with("SERVICE_");
-        if service_link || SECRET_VARIABLES.contains(&name.as_str()) {
+        let is_for_tests = cfg!(feature = "failpoints") && suffix.starts_with("FAILPOINT");
+        if service_link || is_for_tests || SECRET_VARIABLES.contains(&name.as_str()) {
             continue;
         }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.env == name) else {

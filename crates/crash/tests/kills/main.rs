@@ -1,154 +1,234 @@
-//! `kill -9` at every failpoint of the store and at random, under concurrent conditional writes, recovery included.
+//! `kill -9` at every failpoint of the store and at random, under the races of `holdfast verify`, recovery included.
 //!
-//! After each kill the server starts again on the same folder and everything is read: what was acknowledged is there, what was refused
-//! is not, what was under way is there or not. At the end nothing is staged and `holdfast check` finds nothing. A kill comes after a
-//! number of acknowledged requests, not at a time, so a seed repeats it as far as threads allow.
+//! The races go on over all kills of a run, and their whole history must have an order: what was acknowledged is there, what was
+//! refused is not, what was under way happened or did not. At the end nothing is staged and `holdfast check` finds nothing. A kill
+//! comes after a number of acknowledged requests, not at a time, so a seed repeats it as far as threads allow.
 //!
-//! HOLDFAST_TEST_KILLS is the number of kills of both tests together (default 15 at random; the long run has 1000),
-//! HOLDFAST_TEST_SEED repeats a run's choices, HOLDFAST_FAILPOINT_BIN is a server that was built with `--features failpoints`.
+//! HOLDFAST_TEST_KILLS is the number of random kills (default 15; the long run has 1000), HOLDFAST_TEST_SEED repeats a run's
+//! choices, HOLDFAST_FAILPOINT_BIN is a server that was built with `--features failpoints`. A history that has no order is kept.
 
+mod corrupt;
 mod server;
-mod writers;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    collections::VecDeque,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use holdfast_embedded::FailPoint;
-use holdfast_verify::client::{Client, s3};
-use server::{Death, Server, Started};
-use writers::{BUCKET, Chance, Contest, Writer};
+use holdfast_verify::{
+    client::{Client, s3},
+    judge,
+    races::{self, Budget, Contest, Disturb, Failure, Options, Random, Shape},
+};
+use server::{Server, Started};
 
-const WRITERS: usize = 8;
-const RANDOM_KILLS: usize = 15;
-/// Requests after which a failpoint counts as not reachable.
-const REQUESTS_MAX: u64 = 6000;
-const ACKNOWLEDGED_BEFORE_KILL_MAX: usize = 400;
-const POLL: Duration = Duration::from_millis(2);
-const LONGEST: Duration = Duration::from_secs(120);
+const BUCKET: &str = "kills";
+const CLIENTS: u32 = 12;
+const RANDOM_KILLS: u64 = 15;
+/// Histories of more kills than this take long to order.
+const KILLS_OF_A_RUN: u64 = 50;
+/// Acknowledged requests between two kills, about.
+const REQUESTS_BETWEEN: u64 = 60;
+/// Races after which kills that are still planned count as not reachable.
+const RACES_MAX: u64 = 10;
+/// How often a point is passed before the server dies there: not at once, so that others are in the middle of something.
+const PASSED: u64 = 3;
 
-/// Where it dies before it is ready, when the folder is as a kill leaves it.
+/// The points that every start passes, in this order.
 const IN_RECOVERY: [FailPoint; 5] =
     [FailPoint::BeforeJournal, FailPoint::JournalCopied, FailPoint::JournalDurable, FailPoint::RecordsReplayed, FailPoint::RecordsOpened];
+/// Passed by a start that finds blobs which no record names.
+const IN_RECLAIMING: [FailPoint; 2] = [FailPoint::BeforeReclaim, FailPoint::Reclaimed];
 
-/// Passed once, or not often for certain, in the life of a server.
-const ONCE: [FailPoint; 3] = [FailPoint::BeforeReclaim, FailPoint::Reclaimed, FailPoint::Closing];
+/// One kill, and where the starts after it die.
+#[derive(Clone, Debug)]
+struct Kill {
+    /// `None` is from outside, at once.
+    at: Option<(FailPoint, u64)>,
+    then: Vec<FailPoint>,
+}
+
+/// Every failpoint once, those of a serving store `passed` times before.
+fn every_failpoint(passed: u64) -> Vec<Kill> {
+    let elsewhere =
+        |point: &FailPoint| !IN_RECOVERY.contains(point) && !IN_RECLAIMING.contains(point) && *point != FailPoint::FolderCreated;
+    let times = |point| if point == FailPoint::Closing { 1 } else { passed };
+    let serving = FailPoint::ALL.iter().copied().filter(elsewhere).map(|point| Kill { at: Some((point, times(point))), then: Vec::new() });
+    let recovering = IN_RECOVERY.into_iter().map(|point| Kill { at: None, then: vec![point] });
+    // Whoever dies with a sealed blob leaves one that is not named.
+    let sealed = Some((FailPoint::BlobSealed, 1));
+    let reclaiming = IN_RECLAIMING.into_iter().map(|point| Kill { at: sealed, then: vec![point] });
+    serving.chain(recovering).chain(reclaiming).collect()
+}
+
+/// Kills from outside; every third start after one dies too.
+fn at_random(kills: u64, random: &mut Random) -> Vec<Kill> {
+    let mut plan = Vec::new();
+    let mut left = kills;
+    while left > 0 {
+        let dies = left > 1 && random.chance(33);
+        let then = dies.then(|| IN_RECOVERY[random.below(IN_RECOVERY.len() as u64) as usize]);
+        left -= 1 + u64::from(dies);
+        plan.push(Kill { at: None, then: then.into_iter().collect() });
+    }
+    plan
+}
+
+/// The server, and what is still to befall it.
+struct Killer {
+    state: Mutex<State>,
+}
+
+struct State {
+    server: Server,
+    plan: VecDeque<Kill>,
+    now: Option<Kill>,
+    kills: u64,
+    slowest_start: Duration,
+}
+
+impl State {
+    fn next(&self) -> Option<(FailPoint, u64)> {
+        self.plan.front().and_then(|kill| kill.at)
+    }
+
+    fn strike(&mut self) -> Instant {
+        let kill = self.plan.pop_front().unwrap_or(Kill { at: None, then: Vec::new() });
+        match kill.at {
+            None => self.server.kill(),
+            Some((point, _)) => {
+                self.server.arm();
+                if point == FailPoint::Closing {
+                    self.server.terminate();
+                }
+                self.server.wait_for_death(point);
+            }
+        }
+        self.kills += 1;
+        self.now = Some(kill);
+        Instant::now()
+    }
+
+    fn heal(&mut self) {
+        let kill = self.now.take().expect("a strike before");
+        for point in kill.then {
+            if self.server.start(Some((point, 1)), true) == Started::Ready {
+                self.server.wait_for_death(point);
+            }
+            self.kills += 1;
+        }
+        let (next, since) = (self.next(), Instant::now());
+        assert_eq!(self.server.start(next, false), Started::Ready, "it died before it was told to");
+        self.slowest_start = self.slowest_start.max(since.elapsed());
+    }
+}
+
+impl Killer {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Disturb for Killer {
+    fn strike(&self) -> BoxFuture<'_, Result<Option<Instant>, Failure>> {
+        // The clients must go on meanwhile.
+        Box::pin(async { Ok(Some(tokio::task::block_in_place(|| self.state().strike()))) })
+    }
+
+    fn heal(&self) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async {
+            tokio::task::block_in_place(|| self.state().heal());
+            Ok(())
+        })
+    }
+}
 
 struct Run {
     seed: u64,
-    chance: Chance,
-    server: Server,
-    writers: Vec<Writer>,
-    acknowledged: Arc<AtomicU64>,
-    contests: usize,
-    kills: usize,
-    slowest_start: Duration,
+    killer: Killer,
+    operations: usize,
+    longest_check: Duration,
 }
 
 impl Run {
     async fn begin(seed: u64) -> Self {
+        println!("seed {seed}");
         let mut server = Server::new();
         // A first start that is cut short leaves nothing that the next one minds.
-        assert_eq!(server.start(Some((FailPoint::FolderCreated, 1))), Started::Dead);
-        assert_eq!(server.start(None), Started::Ready);
-        let (target, acknowledged) = (Arc::new(server.target()), Arc::new(AtomicU64::new(0)));
-        let created = Client::new(Arc::clone(&target), 0).send(&s3::create_bucket(BUCKET, "us-east-1")).await.expect("an answer");
+        assert_eq!(server.start(Some((FailPoint::FolderCreated, 1)), true), Started::Dead);
+        assert_eq!(server.start(None, false), Started::Ready);
+        let created = Client::new(Arc::new(server.target()), 0).send(&s3::create_bucket(BUCKET, "us-east-1")).await.expect("an answer");
         assert!(created.is_success(), "{}", created.in_short());
-        let writers = (0..WRITERS).map(|n| Writer::new(n, seed, &target, &acknowledged)).collect();
         server.kill();
-        let chance = Chance::new(seed);
-        Self { seed, chance, server, writers, acknowledged, contests: 0, kills: 2, slowest_start: Duration::ZERO }
+        let state = State { server, plan: VecDeque::new(), now: None, kills: 2, slowest_start: Duration::ZERO };
+        Self { seed, killer: Killer { state: Mutex::new(state) }, operations: 0, longest_check: Duration::ZERO }
     }
 
-    /// Starts the server, to die at `death`, or to be killed after `requests`. Ends with the folder read by a server that is up.
-    async fn life(&mut self, death: Option<Death>, requests: u64) {
-        let contest = Contest::new(self.contests);
-        self.contests += 1;
-        if self.server.start(death) == Started::Ready {
-            self.write_until_dead(&contest, death, requests).await;
-        }
-        self.kills += 1;
-        let since = Instant::now();
-        assert_eq!(self.server.start(None), Started::Ready);
-        self.slowest_start = self.slowest_start.max(since.elapsed());
-        for writer in &mut self.writers {
-            writer.verify().await;
-        }
-        let mut client = Client::new(Arc::new(self.server.target()), 0);
-        contest.verify(&mut client, self.seed).await;
-        self.server.kill();
-    }
-
-    async fn write_until_dead(&mut self, contest: &Contest, death: Option<Death>, requests: u64) {
-        let until = self.acknowledged.load(Relaxed) + requests;
-        let (acknowledged, server, seed) = (&self.acknowledged, &mut self.server, self.seed);
-        let kill = async {
-            let (mut told, since) = (false, Instant::now());
-            while !server.is_dead() {
-                assert!(since.elapsed() < LONGEST, "seed {seed}: {death:?} was not reached:\n{}", server.last_lines());
-                if acknowledged.load(Relaxed) >= until {
-                    match death {
-                        None => return server.kill(),
-                        Some((FailPoint::Closing, _)) if !told => {
-                            server.terminate();
-                            told = true;
-                        }
-                        Some((FailPoint::Closing, _)) => {}
-                        Some(death) => panic!("seed {seed}: {death:?} was not reached by {requests} requests"),
-                    }
-                }
-                tokio::time::sleep(POLL).await;
-            }
-            server.died();
+    /// Races of this shape over all kills of the plan.
+    async fn race(&mut self, shape: Shape, number: u64, plan: Vec<Kill>) {
+        let target = {
+            let mut state = self.killer.state();
+            state.plan = plan.into();
+            let next = state.next();
+            assert_eq!(state.server.start(next, false), Started::Ready);
+            Arc::new(state.server.target())
         };
-        let write = futures_util::future::join_all(self.writers.iter_mut().map(|writer| writer.run(contest)));
-        tokio::join!(kill, write);
-    }
-
-    /// Dies at the point, having been brought to where the point is reached.
-    async fn die_at(&mut self, (point, count): Death) {
-        let requests = if point == FailPoint::Closing { 100 } else { REQUESTS_MAX };
-        if matches!(point, FailPoint::BeforeReclaim | FailPoint::Reclaimed) {
-            self.leave_unnamed(count).await;
+        for again in 0..RACES_MAX {
+            let kills = self.killer.state().plan.len() as u64;
+            if kills == 0 {
+                break;
+            }
+            // Waiting for a failpoint takes some of the budget.
+            let options = Options {
+                clients: CLIENTS,
+                budget: Budget::Operations((kills + 1) * REQUESTS_BETWEEN * 2),
+                shapes: vec![shape],
+                definite_503: true,
+                disturb_every: REQUESTS_BETWEEN,
+                ..Options::new(BUCKET, &format!("{number}/{again}/"), self.seed + number)
+            };
+            let found = races::run_disturbed(&target, &options, Some(&self.killer), |_| {}).await.expect("the races go on");
+            assert!(found.violations.is_empty(), "seed {}, {}: {:#?}", self.seed, shape.name(), found.violations);
+            for contest in &found.contests {
+                self.judge(contest);
+            }
         }
-        self.life(Some((point, count)), requests).await;
+        let mut state = self.killer.state();
+        assert!(state.plan.is_empty(), "the races ended before {:?}", state.plan);
+        state.server.kill();
+        state.server.assert_checked();
     }
 
-    /// Leaves blobs that no record names.
-    async fn leave_unnamed(&mut self, blobs: u64) {
-        for _ in 0..blobs {
-            let contest = Contest::new(self.contests);
-            self.contests += 1;
-            assert_eq!(self.server.start(Some((FailPoint::BlobSealed, 1))), Started::Ready);
-            self.write_until_dead(&contest, Some((FailPoint::BlobSealed, 1)), REQUESTS_MAX).await;
-            self.kills += 1;
+    fn judge(&mut self, contest: &Contest) {
+        let since = Instant::now();
+        let verdict = judge::check(&contest.history, &judge::Options::default());
+        self.longest_check = self.longest_check.max(since.elapsed());
+        self.operations += verdict.operations;
+        if !verdict.is_linearizable() {
+            let path = std::env::temp_dir().join(format!("holdfast-kills-{}-{}.json", self.seed, contest.shape.name()));
+            std::fs::write(&path, serde_json::to_vec(&contest.history).expect("a history is JSON")).expect("the history is kept");
+            let (violations, undecided) = (&verdict.violations, &verdict.undecided);
+            panic!("seed {}: the history in {} has no order:\n{violations:#?}\n{undecided:#?}", self.seed, path.display());
         }
     }
 
     /// Nothing stays behind.
-    async fn end(mut self) {
-        assert_eq!(self.server.start(None), Started::Ready);
-        let mut client = Client::new(Arc::new(self.server.target()), 0);
+    async fn end(self) {
+        let State { mut server, kills, slowest_start, .. } = self.killer.state.into_inner().expect("no panic");
+        assert_eq!(server.start(None, false), Started::Ready);
+        let mut client = Client::new(Arc::new(server.target()), 0);
         for (key, upload) in client.list_uploads(BUCKET, "").await.expect("a listing") {
             client.send(&s3::abort_upload(BUCKET, &key, &upload)).await.expect("an answer");
         }
-        let mut there = 0;
-        for writer in &mut self.writers {
-            there += writer.verify().await;
-        }
-        self.server.wait_until("nothing is staged", |server| server.metric("holdfast_staged_bytes") == Some(0.0));
-        self.server.stop();
-        self.server.assert_checked();
+        server.wait_until("nothing is staged", |server| server.metric("holdfast_staged_bytes") == Some(0.0));
+        server.stop();
+        server.assert_checked();
         println!(
-            "seed {}: {} kills, {} requests acknowledged, {there} objects at the end, slowest start {:?}",
-            self.seed,
-            self.kills,
-            self.acknowledged.load(Relaxed),
-            self.slowest_start
+            "seed {}: {kills} kills, {} operations in order, slowest start {slowest_start:?}, longest check {:?}",
+            self.seed, self.operations, self.longest_check
         );
     }
 }
@@ -161,34 +241,27 @@ fn seed() -> u64 {
     number("HOLDFAST_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_kill_at_every_failpoint_loses_nothing_and_shows_nothing_refused() {
-    let counts: &[u64] = if number("HOLDFAST_TEST_KILLS").is_some() { &[1, 2, 6, 30] } else { &[6] };
     let mut run = Run::begin(seed()).await;
-    for count in counts {
-        for point in FailPoint::ALL.iter().filter(|point| **point != FailPoint::FolderCreated) {
-            let once = IN_RECOVERY.contains(point) || ONCE.contains(point);
-            run.die_at((*point, if once { 1 } else { *count })).await;
+    run.race(Shape::Mixed, 0, every_failpoint(PASSED)).await;
+    if number("HOLDFAST_TEST_KILLS").is_some() {
+        for (n, passed) in [1, 2, 10, 50].into_iter().enumerate() {
+            run.race(Shape::Wide, 1 + n as u64, every_failpoint(passed)).await;
         }
-        run.server.assert_checked();
     }
     run.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn kills_at_random_moments_lose_nothing_and_show_nothing_refused() {
-    let kills = number("HOLDFAST_TEST_KILLS").map_or(RANDOM_KILLS, |kills| kills as usize);
+    const SHAPES: [Shape; 6] = [Shape::Mixed, Shape::Wide, Shape::RenameRing, Shape::Create, Shape::Complete, Shape::Promote];
+    let kills = number("HOLDFAST_TEST_KILLS").unwrap_or(RANDOM_KILLS);
     let mut run = Run::begin(seed()).await;
-    while run.kills < kills {
-        let requests = 1 + run.chance.below(ACKNOWLEDGED_BEFORE_KILL_MAX) as u64;
-        run.life(None, requests).await;
-        if run.chance.below(4) == 0 {
-            let point = IN_RECOVERY[run.chance.below(IN_RECOVERY.len())];
-            run.life(Some((point, 1)), 0).await;
-        }
-        if run.kills.is_multiple_of(10) {
-            run.server.assert_checked();
-        }
+    let mut random = Random::new(run.seed, 0, 0);
+    for (n, from) in (0..kills).step_by(KILLS_OF_A_RUN as usize).enumerate() {
+        let plan = at_random(KILLS_OF_A_RUN.min(kills - from), &mut random);
+        run.race(SHAPES[n % SHAPES.len()], n as u64, plan).await;
     }
     run.end().await;
 }

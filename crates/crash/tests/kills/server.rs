@@ -54,14 +54,22 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    /// Starts it and waits until it is ready or dead.
-    pub(crate) fn start(&mut self, death: Option<Death>) -> Started {
+    /// Starts it and waits until it is ready or dead. If it is to die, then `at_once`, or only once it is armed.
+    pub(crate) fn start(&mut self, death: Option<Death>, at_once: bool) -> Started {
+        let _ = fs::remove_file(self.trigger());
         let log = File::options().append(true).create(true).open(self.log()).expect("a log");
         let mut command = Command::new(binary());
+        // Those of the tests are no settings.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOLDFAST_")) {
+            command.env_remove(name);
+        }
         command.args(["serve", "--data"]).arg(self.data());
         command.args(["--listen", &self.address.to_string(), "--admin-listen", &self.admin.to_string()]);
         command.env("HOLDFAST_ROOT_ACCESS_KEY", ACCESS_KEY).env("HOLDFAST_ROOT_SECRET_KEY", SECRET_KEY);
         command.env("HOLDFAST_FAILPOINT", death.map_or(String::new(), |(point, count)| format!("{}:{count}", point.name())));
+        if !at_once {
+            command.env("HOLDFAST_FAILPOINT_ARMED", self.trigger());
+        }
         self.process = Some(command.stdout(log.try_clone().expect("a log")).stderr(log).spawn().expect("the server starts"));
         let since = Instant::now();
         while http(self.address, "/health/ready").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
@@ -80,8 +88,27 @@ impl Server {
         self.process.as_mut().and_then(|process| process.try_wait().expect("its status"))
     }
 
-    pub(crate) fn is_dead(&mut self) -> bool {
-        self.process.is_none() || self.status().is_some()
+    fn trigger(&self) -> PathBuf {
+        self.folder.path().join("armed")
+    }
+
+    /// From now on the failpoint counts.
+    pub(crate) fn arm(&self) {
+        fs::write(self.trigger(), "").expect("a file");
+    }
+
+    /// Waits until it has died at its failpoint.
+    pub(crate) fn wait_for_death(&mut self, point: FailPoint) {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.status() {
+                assert_eq!(status.signal(), Some(KILLED), "{status}:\n{}", self.last_lines());
+                self.process = None;
+                return;
+            }
+            assert!(since.elapsed() < LONGEST, "{} was not reached:\n{}", point.name(), self.last_lines());
+            std::thread::park_timeout(POLL);
+        }
     }
 
     /// As `kill -9` does.
@@ -90,12 +117,6 @@ impl Server {
             process.kill().expect("a kill");
             process.wait().expect("its end");
         }
-    }
-
-    /// Notes that it died at its failpoint.
-    pub(crate) fn died(&mut self) {
-        let status = self.process.take().expect("a process").wait().expect("its end");
-        assert_eq!(status.signal(), Some(KILLED), "{status}:\n{}", self.last_lines());
     }
 
     /// Tells it to stop.
@@ -112,9 +133,15 @@ impl Server {
     }
 
     /// `holdfast check` on the folder, which nobody serves now.
-    pub(crate) fn assert_checked(&self) {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let checked = Command::new(binary()).args(["check", "--data"]).arg(self.data()).output().expect("the check runs");
-        assert!(checked.status.success(), "holdfast check:\n{}{}", text(&checked.stdout), text(&checked.stderr));
+        if checked.status.success() { Ok(()) } else { Err(text(&checked.stdout) + &text(&checked.stderr)) }
+    }
+
+    pub(crate) fn assert_checked(&self) {
+        if let Err(findings) = self.check() {
+            panic!("holdfast check:\n{findings}");
+        }
     }
 
     /// A number that it shows about itself.
