@@ -246,18 +246,22 @@ impl Kind {
         match self {
             Self::Extent => {
                 let data = len - 48 - (len - 48).div_ceil(65_540) * 4;
-                [0, data.saturating_sub(1), data, len.saturating_sub(49)].into_iter().chain(len - 48..len).filter(|at| *at < len).collect()
+                [0, data.saturating_sub(1), data, len.saturating_sub(49)]
+                    .into_iter()
+                    .chain((len - 48..len).step_by(5))
+                    .filter(|at| *at < len)
+                    .collect()
             }
             // The sections' list and the trailer are at the end.
-            Self::Table => (0..34).chain(len.saturating_sub(160)..len).step_by(7).collect(),
-            Self::ValueFile => (0..38).chain(len.saturating_sub(120)..len).step_by(3).collect(),
+            Self::Table => (0..34).chain(len.saturating_sub(160)..len).step_by(19).collect(),
+            Self::ValueFile => (0..38).chain(len.saturating_sub(120)..len).step_by(5).collect(),
             Self::TableList | Self::Marker => (0..len).step_by(len.div_ceil(12)).collect(),
             Self::Unused => Vec::new(),
             Self::Journal => {
                 let batches = batches(bytes);
                 let [first, .., last] = &batches[..] else { panic!("batches") };
                 let middle = &batches[batches.len() / 2];
-                first.structure.iter().chain(&middle.structure).step_by(5).chain(&last.structure).copied().collect()
+                first.structure.iter().chain(&middle.structure).step_by(11).chain(last.structure.iter().step_by(2)).copied().collect()
             }
         }
     }

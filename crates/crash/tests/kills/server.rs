@@ -133,15 +133,14 @@ impl Server {
     }
 
     /// `holdfast check` on the folder, which nobody serves now.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<String, String> {
         let checked = Command::new(binary()).args(["check", "--data"]).arg(self.data()).output().expect("the check runs");
-        if checked.status.success() { Ok(()) } else { Err(text(&checked.stdout) + &text(&checked.stderr)) }
+        if checked.status.success() { Ok(text(&checked.stdout)) } else { Err(text(&checked.stdout) + &text(&checked.stderr)) }
     }
 
-    pub(crate) fn assert_checked(&self) {
-        if let Err(findings) = self.check() {
-            panic!("holdfast check:\n{findings}");
-        }
+    /// Nothing is wrong. Returns what was counted.
+    pub(crate) fn assert_checked(&self) -> String {
+        self.check().unwrap_or_else(|findings| panic!("holdfast check:\n{findings}"))
     }
 
     /// A number that it shows about itself.
