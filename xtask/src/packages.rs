@@ -21,6 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("holdfast-verify", &[]),
     ("holdfast-bench", &[]),
     ("holdfast-cli", &["holdfast-server", "holdfast-verify", "holdfast-bench"]),
+    ("holdfast-crash", &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-verify"]),
+    ("holdfast-fuzzing", &["holdfast-model", "holdfast-store", "holdfast-objects", "holdfast-embedded", "holdfast-s3", "holdfast-server"]),
     ("xtask", &[]),
 ];
 
@@ -28,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const OWNERS: &[(&[&str], &[&str], &str)] = &[
     (
         &["http", "http-body", "http-body-util"],
-        &["holdfast-s3", "holdfast-server", "holdfast-verify", "holdfast-bench"],
+        &["holdfast-s3", "holdfast-server", "holdfast-verify", "holdfast-bench", "holdfast-fuzzing"],
         "HTTP ends at the wire",
     ),
     (&["hyper", "hyper-util"], &["holdfast-server", "holdfast-verify", "holdfast-bench"], "connections belong to the server"),

@@ -1,14 +1,20 @@
 //! Reads everything offline: every record, every byte of every blob, and whether records and blobs agree.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fjall::Readable as _;
+use fjall::{AbstractTree as _, Readable as _};
 use holdfast_model::ByteSpan;
 use holdfast_store::{
     BlobId, BlobWriter, Blobs, ByteStream, Decide, Family, KeyRange, Metadata, Outcome, RecordKey, SealedBlob, StoreError, Visit,
 };
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{
     OpenError, Stats,
@@ -16,7 +22,8 @@ use crate::{
     extent_reader::{self, Extent},
     extents::{for_each_extent, path_of},
     folder::Folder,
-    records::{Engine, View, read_error},
+    records::{Engine, View, caught},
+    table_lists,
     tuning::READ_JOB_BYTES,
 };
 
@@ -37,6 +44,15 @@ pub enum BlobFault {
     Damaged(BlobId, StoreError),
     /// The record of its name cannot be one.
     BadRecord(Bytes),
+}
+
+/// What the check of all files of records found.
+#[derive(Debug, Default)]
+pub struct FileCheck {
+    /// Files that were read.
+    pub files: u64,
+    /// Those that are not as they were written.
+    pub damaged: Vec<PathBuf>,
 }
 
 /// What the check of all blobs found.
@@ -71,8 +87,8 @@ impl Offline {
     /// # Errors
     /// The records cannot be read from there on.
     pub fn for_each_record(&self, family: Family, mut each: impl FnMut(&Bytes, &Bytes) -> bool) -> Result<(), StoreError> {
-        for item in self.view.snapshot().iter(self.view.engine.keyspace(family)) {
-            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+        let mut items = self.view.snapshot().iter(self.view.engine.keyspace(family));
+        while let Some((key, value)) = caught(|| items.next().map(fjall::Guard::into_inner).transpose())? {
             if !each(&key.into(), &value.into()) {
                 break;
             }
@@ -122,6 +138,30 @@ impl Offline {
             }
             true
         })?;
+        Ok(check)
+    }
+
+    /// Reads every file that holds records, also the parts of them that no read needs, and compares it with its checksum.
+    ///
+    /// # Errors
+    /// A file cannot be read for another reason than damage.
+    pub fn check_files(&self) -> Result<FileCheck, StoreError> {
+        let mut check = FileCheck::default();
+        for keyspace in self.view.engine.keyspaces() {
+            let version = keyspace.tree.current_version();
+            let tables = version.iter_tables().map(|table| (keyspace.path().join("tables").join(table.id().to_string()), table.checksum()));
+            let values = version.blob_files.iter().map(|file| (file.path().to_owned(), file.checksum()));
+            for (path, checksum) in tables.chain(values) {
+                let found = checksum_of(&path).map_err(|e| StoreError::Read(format!("{}: {e}", path.display())))?;
+                check.files += 1;
+                if found != checksum.into_u128() {
+                    check.damaged.push(path);
+                }
+            }
+        }
+        let records = self.folder.records();
+        let damaged = table_lists::damaged_tables_of_fjall(&records);
+        check.damaged.extend(damaged.map_err(|e| StoreError::Read(format!("{}: {e}", records.display())))?);
         Ok(check)
     }
 
@@ -182,6 +222,16 @@ impl Blobs for Offline {
     }
 
     fn named(&self, _blob: SealedBlob) {}
+}
+
+fn checksum_of(path: &Path) -> io::Result<u128> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Xxh3Default::new(), vec![0; READ_JOB_BYTES as usize]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.digest128()),
+            len => hash.update(&buffer[..len]),
+        }
+    }
 }
 
 fn read_only() -> StoreError {

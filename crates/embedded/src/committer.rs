@@ -21,11 +21,13 @@ use std::{
 use bytes::Bytes;
 use fjall::{AbstractTree as _, PersistMode};
 use holdfast_store::{BlobId, Decide, Decision, Family, Outcome, RecordKey, Records, StoreError, Write};
+use rustix::io::Errno;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
-    OpenError, Options,
+    FailPoint, OpenError, Options,
     extents::Extents,
+    failpoints,
     folder::Folder,
     records::{Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
@@ -202,8 +204,10 @@ impl Committer {
         let buckets = bucket_writes(&overlay);
         self.upkeep.note(&overlay, &shadows, bytes as u64);
         self.upkeep.reserved_stamps |= reserve.is_some();
+        failpoints::reach(FailPoint::BeforeBatch);
         match write_durably(&view.engine, &overlay, reserve) {
             Ok(()) => {
+                failpoints::reach(FailPoint::BatchDurable);
                 self.last_stamp = last_stamp;
                 self.stamps_reserved = reserve.unwrap_or(self.stamps_reserved);
                 let stats = &self.shared.stats;
@@ -211,6 +215,7 @@ impl Committer {
                 stats.batch_transactions.record(waiting.len() as u64);
                 stats.committed_bytes.add(bytes as u64);
                 self.shared.publish(view.next(buckets));
+                failpoints::reach(FailPoint::BatchPublished);
                 tell_all(waiting);
                 self.upkeep.rotate(&view.engine, stats);
             }
@@ -285,10 +290,12 @@ impl Committer {
             self.heal_after = Some(Instant::now() + since.elapsed());
             return;
         }
+        failpoints::reach(FailPoint::Healing);
         let reopened = Engine::open(&self.folder.records(), self.options.cache_bytes)
             .and_then(|engine| Ok((engine.stamp_limit()?, View::first(Arc::new(engine))?)));
         match reopened {
             Ok((limit, view)) => {
+                failpoints::reach(FailPoint::Healed);
                 // What a failed batch reserved may or may not be durable; the next batch reserves anew in either case.
                 self.stamps_reserved = limit;
                 self.upkeep = Upkeep::default();
@@ -305,6 +312,7 @@ impl Committer {
 
     /// Refuses what still comes, syncs, and lets the database go.
     fn close(&mut self) {
+        failpoints::reach(FailPoint::Closing);
         let synced = self.shared.view().map(|view| view.engine.db.persist(PersistMode::SyncAll));
         if let Ok(Err(error)) = synced {
             tracing::warn!(%error, "the last sync failed; what was acknowledged was synced before");
@@ -347,6 +355,7 @@ struct Waiting {
 impl Waiting {
     fn tell(self) {
         self.request.answer(Ok(self.outcome));
+        failpoints::reach(FailPoint::OneTold);
     }
 
     fn fail(self, error: &StoreError) {
@@ -403,9 +412,8 @@ impl Batch {
             Some(value) => Ok(value.clone()),
             None => self.view.get(key),
         };
-        // fjall panics on some kinds of damage. That must not end the committer.
-        let read = catch_unwind(AssertUnwindSafe(|| keys.iter().map(one).collect()));
-        read.unwrap_or_else(|_| Err(StoreError::Corrupt("reading a record panicked; run holdfast check".into())))
+        let read: Result<_, _> = keys.iter().map(one).collect();
+        read.inspect_err(|error| self.shared.stats.count_corrupt(error))
     }
 
     fn apply(&mut self, keys: &[RecordKey], values: &[Option<Bytes>], writes: Vec<Write>) {
@@ -447,6 +455,9 @@ fn named_blobs(overlay: &HashMap<RecordKey, Option<Bytes>>) -> impl Iterator<Ite
 
 /// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
 fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
+    if failpoints::disk_seems_full() {
+        return Err(fjall::Error::Io(Errno::NOSPC.into()));
+    }
     let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);
@@ -516,6 +527,7 @@ impl Upkeep {
                 if let Err(error) = keyspace.rotate_memtable() {
                     tracing::error!(%error, family = family.name(), "rotating a memtable failed");
                 }
+                failpoints::reach(FailPoint::MemtableRotated);
                 gathered.memtable = Some(keyspace.tree.active_memtable().id());
             }
             gathered.shadows = 0;

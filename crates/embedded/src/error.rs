@@ -42,6 +42,23 @@ pub enum OpenError {
         /// Where it is valid again; 0 if that is in a later journal.
         valid: u64,
     },
+    /// An acknowledged batch at the end of the journal cannot be read. Opening would lose it.
+    #[error(
+        "the last batch of {}, at byte {at}, was written whole and is damaged: keep a copy of the folder and restore a backup, or cut the \
+         file to {at} bytes to give that batch up", path.display()
+    )]
+    LastBatchDamaged {
+        /// The journal.
+        path: PathBuf,
+        /// Where the batch begins.
+        at: u64,
+    },
+    /// A file that names others is damaged. Opening would lose those.
+    #[error("{} is damaged: keep a copy of the folder and restore a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no space left to open it.
     #[error("there is no space left to open the folder; free some, then start again: {0}")]
     Full(String),

@@ -13,9 +13,11 @@ use holdfast_store::{BlobId, BlobWriter, SealedBlob, StoreError};
 use tokio::task::JoinHandle;
 
 use crate::{
+    FailPoint,
     direct_file::DirectFile,
     extent_format::Checksummer,
     extents::Extents,
+    failpoints,
     folder::sync_directory,
     space::is_full,
     tuning::{WRITE_BACK_BYTES, WRITE_JOB_BYTES},
@@ -122,6 +124,7 @@ impl StagedFile {
         extents.space.admit_body()?;
         let path = extents.path_of(id);
         let file = DirectFile::create_new(&path, WRITE_JOB_BYTES).map_err(|e| write_error(&extents, id, &e))?;
+        failpoints::reach(FailPoint::BlobCreated);
         Ok(Self { extents, id, path, file, len: 0, synced: 0, checksums: Some(Checksummer::new()), kept: false })
     }
 
@@ -133,6 +136,7 @@ impl StagedFile {
             self.file.write(piece).map_err(|e| write_error(&self.extents, self.id, &e))?;
             self.len += piece.len() as u64;
             self.extents.stats.staged_bytes.add(piece.len() as u64);
+            failpoints::reach(FailPoint::InExtent);
         }
         if self.file.cached_bytes() >= self.synced + WRITE_BACK_BYTES {
             self.synced = self.file.cached_bytes();
@@ -147,9 +151,11 @@ impl StagedFile {
         let Some(checksums) = self.checksums.take() else { return Err(StoreError::Unavailable("the blob is sealed".into())) };
         let footer = checksums.footer(self.id, self.len);
         let folder = self.path.parent().ok_or_else(|| StoreError::Unavailable("an extent lies in a folder".into()))?;
-        let write = self.file.write(&footer).and_then(|()| self.file.sync()).and_then(|()| sync_directory(folder));
+        let written = self.file.write(&footer).inspect(|()| failpoints::reach(FailPoint::BlobWritten));
+        let write = written.and_then(|()| self.file.sync()).and_then(|()| sync_directory(folder));
         write.map_err(|e| write_error(&self.extents, self.id, &e))?;
         self.extents.stats.seal_micros.record_time(since.elapsed());
+        failpoints::reach(FailPoint::BlobSealed);
         Ok(())
     }
 

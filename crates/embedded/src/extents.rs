@@ -18,7 +18,7 @@ use holdfast_store::{BlobId, ByteStream, Family, RecordKey, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Stats, extent_reader, extent_writer::ExtentWriter, records::View, shared::Shared, space::Space};
+use crate::{FailPoint, Stats, extent_reader, extent_writer::ExtentWriter, failpoints, records::View, shared::Shared, space::Space};
 
 pub(crate) struct Extents {
     root: PathBuf,
@@ -50,7 +50,11 @@ impl Extents {
     pub(crate) async fn delete(&self, id: BlobId) -> Result<(), StoreError> {
         let path = path_of(&self.root, id);
         // Not synced: if the entry comes back after a crash, no record names it and it is reclaimed.
-        let removed = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+        let removed = tokio::task::spawn_blocking(move || {
+            failpoints::reach(FailPoint::BeforeDelete);
+            fs::remove_file(path).inspect(|()| failpoints::reach(FailPoint::Deleted))
+        })
+        .await;
         match removed.map_err(io::Error::other).flatten() {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::Indefinite(format!("removing blob {id} failed: {e}"))),
             _ => {
@@ -122,8 +126,10 @@ impl Extents {
             if (id.0 >> 64) as u64 == self.epoch || view.get(&RecordKey::new(Family::Blob, id.to_bytes().to_vec()))?.is_some() {
                 return Ok(());
             }
+            failpoints::reach(FailPoint::BeforeReclaim);
             match fs::remove_file(path) {
                 Ok(()) => {
+                    failpoints::reach(FailPoint::Reclaimed);
                     self.stats.reclaimed_blobs.add(1);
                     self.stats.reclaimed_bytes.add(bytes);
                     Ok(())

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::OpenError;
+use crate::{FailPoint, OpenError, failpoints};
 
 const FORMAT_NAME: &str = "holdfast embedded";
 const FORMAT_VERSION: u32 = 1;
@@ -38,6 +38,7 @@ impl Folder {
         }
         folder.sync_ancestors();
         folder.create_extent_folders()?;
+        failpoints::reach(FailPoint::FolderCreated);
         folder.write_format()?;
         Ok(folder)
     }

@@ -4,26 +4,38 @@
 //! recovery forgives a batch that ends early, but not one whose pages reached the disk out of order (a wrong checksum there
 //! makes it refuse to open), and it trusts pages that are in the page cache but, after a failed sync, not on the disk.
 //! Therefore this file, and nothing after it, decides where the journal ends, and rewrites what is valid into a new file that
-//! is synced. Damage *before* a valid batch is not a torn end: acknowledged batches would be lost, so it is reported.
+//! is synced. Damage *before* a valid batch is not a torn end: acknowledged batches would be lost, so it is reported. So is damage
+//! to the last batch, where it can be told from a torn one.
 //!
 //! Format (fjall 3.1, little-endian): a batch is `Start` (1, u32 items, u64 sequence number), items, `End` (3, u64 XXH3 of all
 //! item bytes, "FJL\x03"); an item is 2, u8 type, u8 compression, u64 keyspace, u16 key length, u32 length, u32 length on disk, key,
 //! value; or 4, u64 keyspace ("clear", which we never write). After the last batch there are zeros.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::{OpenError, folder::sync_directory, space::is_full};
+use crate::{FailPoint, OpenError, failpoints, folder::sync_directory, space::is_full};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
+/// The type of an item that is not a removal.
+const VALUE: u8 = 0;
 const MAGIC: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 1 + 4 + 8;
+/// Before the key and the value of an item. The end of a batch is shorter.
+const ITEM_HEAD_BYTES: usize = 1 + 1 + 1 + 8 + 2 + 4 + 4;
+/// Items before the place where a batch cannot be read on, one of which may have a wrong length.
+const ITEMS_LOOKED_BACK: usize = 4;
+/// The least that a disk loses.
+const SECTOR_BYTES: usize = 512;
+/// The highest bit is fjall's own.
+const SEQUENCE_MAX: u64 = i64::MAX as u64;
 
 /// Work, in bytes hashed, after which the search for a batch behind damage gives up: a fraction of a second.
 const SEARCH_WORK_MAX: u64 = 512 << 20;
@@ -41,6 +53,13 @@ pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
             return Err(OpenError::JournalDamaged { path: journals[n].clone(), damaged: end.valid as u64, valid: 0 });
         }
     }
+    let mut last_sequence = None;
+    for (path, (first, last)) in journals.iter().zip(&ends).filter_map(|(path, end)| Some((path, end.sequences?))) {
+        if last_sequence >= Some(first) {
+            return Err(OpenError::JournalDamaged { path: path.clone(), damaged: 0, valid: 0 });
+        }
+        last_sequence = Some(last);
+    }
     let last = journals.len().saturating_sub(1);
     for (n, (path, end)) in journals.iter().zip(ends).enumerate() {
         if end.is_torn || n == last {
@@ -56,17 +75,35 @@ struct End {
     valid: usize,
     /// Whether anything but zeros follows.
     is_torn: bool,
+    /// The sequence numbers of the first and the last batch.
+    sequences: Option<(u64, u64)>,
+}
+
+/// Damage at one place, and a valid batch after it, unless the last batch is what is damaged.
+struct Damage {
+    at: usize,
+    later: Option<usize>,
 }
 
 impl End {
     fn find(path: &Path) -> Result<Self, OpenError> {
         let bytes = fs::read(path).map_err(|e| OpenError::io(path, e))?;
-        let bytes = without_zeros(&bytes);
-        let (valid, last_sequence) = valid_bytes(bytes);
-        if let Some(later) = later_batch(bytes, valid, last_sequence) {
-            return Err(OpenError::JournalDamaged { path: path.to_owned(), damaged: valid as u64, valid: later as u64 });
+        let (at, path) = (|damage: &Damage| damage.at as u64, path.to_owned());
+        Self::of(&bytes).map_err(|damage| match damage.later {
+            Some(later) => OpenError::JournalDamaged { path, damaged: at(&damage), valid: later as u64 },
+            None => OpenError::LastBatchDamaged { path, at: at(&damage) },
+        })
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self, Damage> {
+        let bytes = without_zeros(bytes);
+        let Valid { len, sequences, disordered } = Valid::of(bytes);
+        let later = if disordered { Some(len) } else { later_batch(bytes, len, sequences.map_or(0, |(_, last)| last)) };
+        match later {
+            Some(_) => Err(Damage { at: len, later }),
+            None if was_whole(&bytes[len..]) => Err(Damage { at: len, later: None }),
+            None => Ok(Self { valid: len, is_torn: len < bytes.len(), sequences }),
         }
-        Ok(Self { valid, is_torn: valid < bytes.len() })
     }
 
     /// Puts a synced file with the whole batches in the place of the journal. Without space for it, the same bytes are written
@@ -83,6 +120,12 @@ impl End {
     }
 }
 
+/// Where a journal with these bytes ends and whether its end is torn, or where it is damaged.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn end_of(bytes: &[u8]) -> Result<(usize, bool), usize> {
+    End::of(bytes).map(|end| (end.valid, end.is_torn)).map_err(|damage| damage.at)
+}
+
 /// Whether no journal holds anything.
 pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
     for path in journals(records)? {
@@ -94,7 +137,7 @@ pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
 }
 
 /// The journals, the active one last.
-fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = numbered(records, ".jnl")?;
     journals.sort_unstable();
     Ok(journals.into_iter().map(|(_, path)| path).collect())
@@ -122,6 +165,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        failpoints::reach(FailPoint::JournalCopied);
         fs::rename(&fresh, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
@@ -158,29 +202,88 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &[]
 }
 
-/// Where the last batch of the unbroken run of valid batches ends, and its sequence number.
-fn valid_bytes(bytes: &[u8]) -> (usize, u64) {
-    let (mut at, mut last_sequence) = (0, 0);
-    while let Some(batch) = batch(&bytes[at..]) {
-        at += batch.len;
-        last_sequence = batch.sequence;
+/// The unbroken run of valid batches.
+struct Valid {
+    len: usize,
+    sequences: Option<(u64, u64)>,
+    /// A whole batch follows whose sequence number does not grow.
+    disordered: bool,
+}
+
+impl Valid {
+    /// A batch's checksum does not cover its sequence number, and fjall would pass over a batch whose number is too low. But numbers only
+    /// grow, so one that was changed shows, unless the order is kept and nothing depends on it.
+    fn of(bytes: &[u8]) -> Self {
+        let mut valid = Self { len: 0, sequences: None, disordered: false };
+        while let Some(batch) = batch(&bytes[valid.len..]) {
+            if valid.sequences.is_some_and(|(_, last)| last >= batch.sequence) || batch.sequence > SEQUENCE_MAX {
+                valid.disordered = true;
+                break;
+            }
+            valid.len += batch.len;
+            valid.sequences = Some((valid.sequences.map_or(batch.sequence, |(first, _)| first), batch.sequence));
+        }
+        valid
     }
-    (at, last_sequence)
+}
+
+/// Whether the batch at the start was written to its end and damaged later. Then it may have been acknowledged, and is not cut off.
+///
+/// Torn means that sectors did not reach the disk: zeros in their place, or the end is missing. So a batch whose lengths lead to its
+/// end and whose checksum is wrong although nothing in it could be a lost sector was not torn; nor was one that a single bit makes
+/// right. What this cannot tell from a torn batch is damage to the values of a batch that has a sector's worth of zeros.
+fn was_whole(bytes: &[u8]) -> bool {
+    match Frame::read(bytes, &mut 0, |_| true) {
+        Some(frame) => !bytes[..frame.len].split(|b| *b != 0).any(|zeros| zeros.len() >= SECTOR_BYTES),
+        None => is_one_bit_off(bytes),
+    }
+}
+
+fn is_one_bit_off(bytes: &[u8]) -> bool {
+    let (mut bytes, mut work) = (bytes.to_vec(), 0);
+    lengths_and_tags(&bytes).any(|at| {
+        (0..8).any(|bit| {
+            bytes[at] ^= 1 << bit;
+            let frame = if work < SEARCH_WORK_MAX { Frame::read(&bytes, &mut work, |_| true) } else { None };
+            let is_right = frame.is_some_and(|frame| frame.is_valid(&bytes, &mut work));
+            bytes[at] ^= 1 << bit;
+            is_right
+        })
+    })
+}
+
+/// The bytes that may be why the batch at the start cannot be read: its start, and what is around the place where reading ends.
+fn lengths_and_tags(bytes: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    let mut reader = Reader { bytes, at: START_BYTES };
+    let mut ends = VecDeque::from([START_BYTES]);
+    while reader.item().is_some() {
+        ends.push_back(reader.at);
+        if ends.len() > ITEMS_LOOKED_BACK {
+            ends.pop_front();
+        }
+    }
+    let len = bytes.len();
+    let heads = ends.into_iter().flat_map(|at| at..at + ITEM_HEAD_BYTES);
+    (0..START_BYTES).chain(heads).filter(move |at| *at < len)
 }
 
 /// Where after the damage at `from` a whole valid batch begins.
 ///
 /// The damaged batch may be a torn one whose bodies hold bytes that look like a batch. So it is skipped if its lengths still
-/// lead to its end, and the sequence number must be one that the bytes between can have used. Bytes that were made to be
-/// searched for long count as a batch: what cannot be told is not cut off.
+/// lead to its end, unless that is the end of another batch too: then a length is what was damaged. The sequence number must be one that
+/// the bytes between can have used. Bytes that were made to be searched for long count as a batch: what cannot be told is not cut off.
 fn later_batch(bytes: &[u8], from: usize, last_sequence: u64) -> Option<usize> {
     let plausible = |sequence: u64| from == 0 || (sequence > last_sequence && sequence - last_sequence <= bytes.len() as u64);
+    let batch_at = |at: usize, work: &mut u64| {
+        let frame = Frame::read(&bytes[at..], work, plausible).filter(|f| f.items > 0)?;
+        frame.is_valid(&bytes[at..], work).then_some(frame)
+    };
+    let first = Frame::read(&bytes[from..], &mut 0, |_| true).map_or(from + 1, |damaged| from + damaged.len);
     let mut work = 0;
-    let first = Frame::read(&bytes[from..], &mut work, |_| true).map_or(from + 1, |damaged| from + damaged.len);
-    (first..bytes.len()).find(|at| {
-        let frame = Frame::read(&bytes[*at..], &mut work, plausible).filter(|f| f.items > 0);
-        frame.is_some_and(|f| f.is_valid(&bytes[*at..], &mut work)) || work > SEARCH_WORK_MAX
-    })
+    let ends_with_it = |at: usize, work: &mut u64| batch_at(at, work).is_some_and(|batch| at + batch.len == first);
+    let swallowed = (from + 1..first).find(|at| work <= SEARCH_WORK_MAX && ends_with_it(*at, &mut work));
+    let mut work = 0;
+    swallowed.or_else(|| (first..bytes.len()).find(|at| batch_at(*at, &mut work).is_some() || work > SEARCH_WORK_MAX))
 }
 
 struct Batch {
@@ -235,6 +338,24 @@ impl Frame {
     }
 }
 
+/// One write of a batch; without a value it is a removal.
+pub(crate) struct Item<'a> {
+    pub(crate) keyspace: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+/// The items of all batches of a journal that ends where it should.
+pub(crate) fn batches(bytes: &[u8]) -> impl Iterator<Item = Vec<Item<'_>>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let frame = Frame::read(bytes.get(at..)?, &mut 0, |_| true)?;
+        let mut reader = Reader { bytes, at: at + START_BYTES };
+        at += frame.len;
+        Some((0..frame.items).map_while(|_| reader.item()).filter(|item| !item.key.is_empty()).collect())
+    })
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -259,15 +380,19 @@ impl<'a> Reader<'a> {
         self.skip(8)?.try_into().ok().map(u64::from_le_bytes)
     }
 
-    fn item(&mut self) -> Option<()> {
+    /// The item that comes next, if it is one. A "clear" is one without a key.
+    fn item(&mut self) -> Option<Item<'a>> {
         match self.u8()? {
-            CLEAR => self.skip(8).map(drop),
+            CLEAR => self.u64().map(|keyspace| Item { keyspace, key: &[], value: None }),
             ITEM => {
-                self.skip(1 + 1 + 8)?;
+                let is_value = self.u8()? == VALUE;
+                self.skip(1)?;
+                let keyspace = self.u64()?;
                 let key = usize::from(u16::from_le_bytes(self.skip(2)?.try_into().ok()?));
                 self.skip(4)?;
                 let value = self.u32()? as usize;
-                self.skip(key + value).map(drop)
+                let (key, value) = self.skip(key + value)?.split_at(key);
+                Some(Item { keyspace, key, value: is_value.then_some(value) })
             }
             _ => None,
         }
@@ -364,6 +489,42 @@ mod tests {
         }
     }
 
+    /// No checksum covers it, and fjall passes over batches whose number it takes for persisted.
+    #[test]
+    fn a_sequence_number_that_breaks_the_order_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for (start, bit) in [(ends[1], 0), (ends[1], 40), (ends[2], 0), (ends[0], 62)] {
+            let mut damaged = bytes.clone();
+            let number: [u8; 8] = damaged[start + 5..start + START_BYTES].try_into().unwrap();
+            let changed = if bit == 0 { 0 } else { u64::from_le_bytes(number) ^ 1 << bit };
+            damaged[start + 5..start + START_BYTES].copy_from_slice(&changed.to_le_bytes());
+            let error = keys_after_opening(dir.path(), &damaged);
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "batch at {start}: {error:?}");
+        }
+        // The order of whole journals.
+        fs::write(dir.path().join("0.jnl"), &bytes[ends[1]..ends[2]]).unwrap();
+        fs::write(dir.path().join("1.jnl"), &bytes[..ends[1]]).unwrap();
+        assert!(matches!(make_durable(dir.path()), Err(OpenError::JournalDamaged { .. })));
+    }
+
+    /// Its lengths then lead to the end of the batch behind it, and both would go as one torn batch.
+    #[test]
+    fn a_length_that_swallows_the_next_batch_is_reported() {
+        let (dir, bytes, ends) = written_by_fjall();
+        let next = Valid::of(&bytes).sequences.unwrap().1 + 1;
+        let whole = |sequence, value: usize| {
+            let items = [item(value), vec![7; value]].concat();
+            [start(1, sequence), items.clone(), end(&items)].concat()
+        };
+        for (at, value) in [(START_BYTES + 17, 16), (START_BYTES + 11, 16)] {
+            let (mut first, second) = (whole(next, 10), whole(next + 1, value));
+            assert_eq!(second.len(), 64);
+            first[at] ^= 64;
+            let error = keys_after_opening(dir.path(), &[&bytes[..ends[3]], &first, &second].concat());
+            assert!(matches!(error, Err(OpenError::JournalDamaged { .. })), "{at}: {error:?}");
+        }
+    }
+
     /// A batch's start.
     fn start(items: u32, sequence: u64) -> Vec<u8> {
         [&[START][..], &items.to_le_bytes(), &sequence.to_le_bytes()].concat()
@@ -383,10 +544,11 @@ mod tests {
     fn bytes_in_a_torn_batch_that_look_like_a_batch_do_not_keep_it() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let imitation = [start(1, next), item(3), b"abc".to_vec(), end(&[item(3), b"abc".to_vec()].concat())].concat();
         assert!(batch(&imitation).is_some());
-        let torn_body = [start(1, next), item(imitation.len()), imitation.clone(), end(b"other bytes")].concat();
+        let lost_sector = [item(600), vec![0; 600]].concat();
+        let torn_body = [start(2, next), item(imitation.len()), imitation.clone(), lost_sector, end(b"other bytes")].concat();
         let empty = [start(1, next), item(9999), start(0, next), end(b"")].concat();
         for torn in [torn_body, empty] {
             assert_eq!(keys_after_opening(dir.path(), &[whole, &torn].concat()).unwrap(), 3);
@@ -402,7 +564,7 @@ mod tests {
     fn a_torn_batch_made_to_be_searched_for_long_ends_the_search() {
         let (dir, bytes, ends) = written_by_fjall();
         let whole = &bytes[..ends[3]];
-        let next = valid_bytes(whole).1 + 1;
+        let next = Valid::of(whole).sequences.unwrap().1 + 1;
         let chains: Vec<u8> = (1..=50_000).rev().flat_map(|left| [start(left, next), item(START_BYTES)].concat()).collect();
         let torn = [start(9, next), vec![0; 40], chains, vec![0; START_BYTES], end(b"other bytes")].concat();
         let error = keys_after_opening(dir.path(), &[whole, &torn].concat());
@@ -414,23 +576,43 @@ mod tests {
         let (dir, bytes, ends) = written_by_fjall();
         let (first, second) = (dir.path().join("0.jnl"), dir.path().join("1.jnl"));
         let sealed = &bytes[..ends[2]];
-        for (at, active, damaged) in [
-            (None, &bytes[ends[2]..], false),
-            (Some(ends[1] + 100), &bytes[ends[2]..], true),
-            (Some(ends[0] + 100), &b""[..], true),
+        for (lost, active, damaged) in [
+            (0..0, &bytes[ends[2]..], false),
+            (ends[1] + 100..ends[1] + 101, &bytes[ends[2]..], true),
+            (ends[0] + 100..ends[0] + 101, &b""[..], true),
             // A write failed, the journal was sealed in that state, and nothing came after it.
-            (Some(ends[1] + 100), &[0; 4096][..], false),
+            (ends[1] + 100..ends[1] + 2000, &[0; 4096][..], false),
+            (ends[1] + 100..ends[1] + 101, &[0; 4096][..], true),
         ] {
             let mut sealed = sealed.to_vec();
-            if let Some(at) = at {
-                sealed[at] ^= 1;
-            }
+            sealed[lost.clone()].fill(if lost.len() == 1 { 0x80 } else { 0 });
             fs::write(&first, &sealed).unwrap();
             fs::write(&second, active).unwrap();
             let result = make_durable(dir.path());
-            assert_eq!(matches!(result, Err(OpenError::JournalDamaged { .. })), damaged, "{at:?}: {result:?}");
+            let refused = matches!(result, Err(OpenError::JournalDamaged { .. } | OpenError::LastBatchDamaged { .. }));
+            assert_eq!(refused, damaged, "{lost:?}: {result:?}");
             let kept = fs::read(&first).unwrap();
-            assert_eq!(kept.len(), if at.is_some() && !damaged { ends[1] } else { sealed.len() }, "{at:?}");
+            assert_eq!(kept.len(), if !lost.is_empty() && !damaged { ends[1] } else { sealed.len() }, "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_of_the_last_batch_is_not_taken_for_a_torn_end() {
+        let (dir, bytes, ends) = written_by_fjall();
+        for at in (ends[2]..ends[2] + 80).chain(ends[3] - 80..ends[3]).chain([ends[2] + 2000]) {
+            for bit in 0..8 {
+                let mut damaged = bytes[..ends[3]].to_vec();
+                damaged[at] ^= 1 << bit;
+                let sequence = START_BYTES - 8..START_BYTES;
+                let kept = keys_after_opening(dir.path(), &damaged);
+                // A sequence number that stays above the others means the same.
+                let harmless = sequence.contains(&(at - ends[2])) && matches!(kept, Ok(3));
+                let refused = matches!(kept, Err(OpenError::JournalDamaged { .. } | OpenError::LastBatchDamaged { .. }));
+                assert!(refused || harmless, "byte {}, bit {bit}: {kept:?}", at - ends[2]);
+                if refused {
+                    assert_eq!(fs::read(journals(dir.path()).unwrap().pop().unwrap()).unwrap(), damaged, "it was changed");
+                }
+            }
         }
     }
 }

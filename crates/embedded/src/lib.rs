@@ -16,12 +16,18 @@ mod extent_format;
 mod extent_reader;
 mod extent_writer;
 mod extents;
+mod failpoints;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
+mod oldest_batch;
 mod records;
 mod shared;
 mod space;
 mod stats;
+mod table_lists;
 mod tuning;
 mod value_files;
 
@@ -44,8 +50,9 @@ use holdfast_store::{
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub use check::{BlobCheck, BlobFault, Offline};
+pub use check::{BlobCheck, BlobFault, FileCheck, Offline};
 pub use error::OpenError;
+pub use failpoints::FailPoint;
 pub use shared::Health;
 pub use stats::{Counter, Histogram, Stats};
 
@@ -104,6 +111,7 @@ impl EmbeddedStore {
         let space = Space::new(path.as_ref().to_owned(), options.space_reserve_bytes);
         let engine = Arc::new(Engine::open(&folder.records(), options.cache_bytes)?);
         let stamp_limit = engine.stamp_limit()?;
+        failpoints::reach(FailPoint::RecordsOpened);
         let extents = Arc::new(Extents::new(folder.extents(), space.clone(), Arc::clone(&stats))?);
         let shared = Arc::new(Shared::new(stats, space, View::first(engine)?));
         let (queue, waiting) = mpsc::channel();
@@ -178,7 +186,7 @@ impl Drop for Queued<'_> {
 #[async_trait]
 impl Metadata for EmbeddedStore {
     async fn get(&self, key: &RecordKey) -> Result<Option<Bytes>, StoreError> {
-        self.inner.shared.view()?.get(key)
+        self.inner.shared.view()?.get(key).inspect_err(|error| self.inner.shared.stats.count_corrupt(error))
     }
 
     async fn scan_raw(&self, range: KeyRange, mut visit: Visit) -> Result<(), StoreError> {
@@ -187,7 +195,8 @@ impl Metadata for EmbeddedStore {
         if range.family == Family::Bucket {
             return view.scan(&range, &stats, &mut visit);
         }
-        let scanned = tokio::task::spawn_blocking(move || view.scan(&range, &stats, &mut visit)).await;
+        let scan = move || view.scan(&range, &stats, &mut visit).inspect_err(|error| stats.count_corrupt(error));
+        let scanned = tokio::task::spawn_blocking(scan).await;
         scanned.unwrap_or_else(|e| match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(e) => Err(StoreError::Unavailable(e.to_string())),

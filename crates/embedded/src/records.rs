@@ -5,7 +5,14 @@
 //! that ends meanwhile raises the visible sequence number past the batch. A snapshot taken then would see part of a batch, or
 //! see it change. Between batches there is nothing to tear.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, Readable as _, Snapshot};
@@ -13,10 +20,12 @@ use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
 use parking_lot::Mutex;
 
 use crate::{
-    OpenError,
+    FailPoint, OpenError, failpoints,
     folder::{create_durably, sync_directories},
     journal,
+    oldest_batch::OldestBatch,
     stats::Stats,
+    table_lists,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
 };
@@ -44,7 +53,11 @@ impl Engine {
         if is_new {
             begin_anew(path)?;
         }
+        failpoints::reach(FailPoint::BeforeJournal);
+        table_lists::verify(path)?;
         journal::make_durable(path)?;
+        failpoints::reach(FailPoint::JournalDurable);
+        let oldest = OldestBatch::read(path).map_err(|e| OpenError::io(path, e))?;
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .journal_compression(CompressionType::None)
@@ -52,10 +65,12 @@ impl Engine {
             .max_cached_files(Some(CACHED_FILES))
             .worker_threads(WORKER_THREADS)
             .open()?;
+        failpoints::reach(FailPoint::RecordsReplayed);
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
         let engine = Self { db, families, system, value_files: Mutex::default() };
+        oldest.verify(engine.keyspaces())?;
         // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
         // a process may have been killed between creating them and this.
         sync_directories(path).map_err(|e| OpenError::io(path, e))?;
@@ -91,6 +106,7 @@ impl Engine {
         if let Err(error) = self.system.rotate_memtable() {
             tracing::error!(%error, "rotating the system's memtable failed");
         }
+        failpoints::reach(FailPoint::MemtableRotated);
         true
     }
 
@@ -160,8 +176,8 @@ impl View {
     pub(crate) fn first(engine: Arc<Engine>) -> Result<Self, StoreError> {
         let snapshot = engine.db.snapshot();
         let mut buckets = BTreeMap::new();
-        for item in snapshot.iter(engine.keyspace(Family::Bucket)) {
-            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+        let mut items = snapshot.iter(engine.keyspace(Family::Bucket));
+        while let Some((key, value)) = caught(|| items.next().map(fjall::Guard::into_inner).transpose())? {
             buckets.insert(key.into(), value.into());
         }
         Ok(Self { snapshot, buckets: Arc::new(buckets), engine })
@@ -192,7 +208,7 @@ impl View {
         if key.family == Family::Bucket {
             return Ok(self.buckets.get(&key.bytes).cloned());
         }
-        let value = self.snapshot.get(self.engine.keyspace(key.family), &key.bytes).map_err(|e| read_error(&e))?;
+        let value = caught(|| self.snapshot.get(self.engine.keyspace(key.family), &key.bytes))?;
         Ok(value.map(Bytes::from))
     }
 
@@ -231,17 +247,24 @@ impl View {
             return Ok(items.find_map(|(key, value)| each(key, value)).flatten());
         }
         let keyspace = self.engine.keyspace(range.family);
-        let items = match &range.end {
+        let mut items = match &range.end {
             Some(end) => self.snapshot.range(keyspace, start..end.clone()),
             None => self.snapshot.range(keyspace, start..),
         };
-        for item in items {
-            let (key, value) = item.into_inner().map_err(|e| read_error(&e))?;
+        while let Some((key, value)) = caught(|| items.next().map(fjall::Guard::into_inner).transpose())? {
             if let Some(end) = each(&key.into(), &value.into()) {
                 return Ok(end);
             }
         }
         Ok(None)
+    }
+}
+
+/// Reads, and tells damage on which fjall panics like any other.
+pub(crate) fn caught<T>(read: impl FnOnce() -> Result<T, fjall::Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|e| read_error(&e)),
+        Err(_) => Err(StoreError::Corrupt("reading a record panicked; run holdfast check".into())),
     }
 }
 

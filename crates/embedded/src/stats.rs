@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use holdfast_store::StoreError;
+
 /// Counters of one store. All only grow, except where said.
 #[derive(Debug)]
 pub struct Stats {
@@ -34,12 +36,21 @@ pub struct Stats {
     pub reclaimed_blobs: Counter,
     /// Their bytes.
     pub reclaimed_bytes: Counter,
-    /// Pieces of blobs whose checksum was wrong.
+    /// Reads of records or of pieces of blobs that found damage.
     pub corrupt_reads: Counter,
     /// Requests that wait for the committer or for its answer. Goes up and down.
     pub queued: Counter,
     /// Bytes staged or sealed and not yet named. Goes up and down.
     pub staged_bytes: Counter,
+}
+
+impl Stats {
+    /// Counts a read that found damage.
+    pub(crate) fn count_corrupt(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupt(_)) {
+            self.corrupt_reads.add(1);
+        }
+    }
 }
 
 impl Default for Stats {

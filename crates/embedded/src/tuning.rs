@@ -29,10 +29,11 @@ pub(crate) const STALL_POLL: Duration = Duration::from_millis(2);
 
 /// Overwrites and removals of one keyspace after which its memtable is rotated. Each leaves a shadowed version that every
 /// scan over the key walks; a hot key would collect tens of thousands before it is rotated by bytes.
-pub(crate) const SHADOWED_VERSIONS_MAX: u64 = 16_384;
+/// Under failpoints memtables are rotated all the time, so that short runs die in flushes and compactions.
+pub(crate) const SHADOWED_VERSIONS_MAX: u64 = if cfg!(feature = "failpoints") { 48 } else { 16_384 };
 /// Bytes committed after the first write of a memtable at which it is rotated, so that an idle keyspace does not keep
 /// journals alive: at most this much, and what is in flight, is replayed after a crash.
-pub(crate) const JOURNAL_BYTES_BEHIND_MAX: u64 = 128 * MIB;
+pub(crate) const JOURNAL_BYTES_BEHIND_MAX: u64 = if cfg!(feature = "failpoints") { MIB } else { 128 * MIB };
 /// fjall's own cap on journals, above ours: it is not met.
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 512 * MIB;
 

@@ -58,6 +58,8 @@ pub async fn check(data: &Path) -> Result<Report, CheckError> {
         BlobFault::Damaged(id, error) => format!("blob {id}: {error}"),
         BlobFault::BadRecord(key) => format!("blob record {}: it names no blob", key.escape_ascii()),
     }));
+    let files = offline.check_files()?;
+    findings.extend(files.damaged.iter().map(|path| format!("{}: its checksum is wrong", path.display())));
     Ok(Report {
         records: found.records,
         objects: found.objects,

@@ -14,6 +14,9 @@ mod credentials;
 mod exposure;
 mod framer;
 mod front;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head_rules;
 mod health;
 mod listener;

@@ -29,7 +29,7 @@ pub(crate) fn source(store: EmbeddedStore) -> Source {
             ("holdfast_seeks_total", "Seeks of listings.", &stats.seeks),
             ("holdfast_reclaimed_blobs_total", "Blobs of earlier processes that no record named, removed.", &stats.reclaimed_blobs),
             ("holdfast_reclaimed_bytes_total", "Their bytes.", &stats.reclaimed_bytes),
-            ("holdfast_corrupt_reads_total", "Pieces of blobs whose checksum was wrong.", &stats.corrupt_reads),
+            ("holdfast_corrupt_reads_total", "Reads of records or of pieces of blobs that found damage.", &stats.corrupt_reads),
         ];
         for (name, help, counter) in counters {
             single(out, name, "counter", help, counter.get());

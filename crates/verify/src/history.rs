@@ -3,7 +3,12 @@
 //! Every write of a run sends bytes of its own, told apart by a number ([`Content`]) that is in the body and in the metadata, so
 //! a read names the write that it saw.
 
-use std::sync::Arc;
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,19 +40,62 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// PutObject.
-    Put { key: Key, condition: Condition, content: Content },
+    Put {
+        /// Where to.
+        key: Key,
+        /// What is demanded of the key.
+        condition: Condition,
+        /// The number of these bytes, of this write only.
+        content: Content,
+    },
     /// CompleteMultipartUpload; its parts were sent before.
-    Complete { key: Key, condition: Condition, content: Content },
-    /// CopyObject. The source's condition is `None`, `Present` or `Matches`.
-    Copy { source: Key, source_condition: Condition, key: Key, condition: Condition },
+    Complete {
+        /// Where to.
+        key: Key,
+        /// What is demanded of the key.
+        condition: Condition,
+        /// The number of these bytes, of this write only.
+        content: Content,
+    },
+    /// CopyObject.
+    Copy {
+        /// Where from.
+        source: Key,
+        /// What is demanded of the source: `None`, `Present` or `Matches`.
+        source_condition: Condition,
+        /// Where to.
+        key: Key,
+        /// What is demanded of the key.
+        condition: Condition,
+    },
     /// RenameObject.
-    Rename { source: Key, source_condition: Condition, key: Key, condition: Condition },
+    Rename {
+        /// Where from.
+        source: Key,
+        /// What is demanded of the source: `None`, `Present` or `Matches`.
+        source_condition: Condition,
+        /// Where to.
+        key: Key,
+        /// What is demanded of the key.
+        condition: Condition,
+    },
     /// DeleteObject.
-    Delete { key: Key, condition: Condition },
+    Delete {
+        /// What to delete.
+        key: Key,
+        /// What is demanded of the key.
+        condition: Condition,
+    },
     /// GetObject: the whole body was read.
-    Get { key: Key },
+    Get {
+        /// What to read.
+        key: Key,
+    },
     /// HeadObject.
-    Head { key: Key },
+    Head {
+        /// What to read.
+        key: Key,
+    },
 }
 
 /// What the client learned.
@@ -108,4 +156,24 @@ pub struct History {
     pub initial: Vec<(Key, Content, Etag)>,
     /// What was asked and answered.
     pub operations: Vec<Operation>,
+}
+
+impl History {
+    /// Reads what `write` wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not the JSON of a history.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_reader(BufReader::new(File::open(path)?))?)
+    }
+
+    /// Writes the history as JSON, so that a failing run can be checked again.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        serde_json::to_writer(&mut file, self)?;
+        file.flush()
+    }
 }

@@ -2,4 +2,18 @@
 //!
 //! It shares no code with the server: the judge is not the accused. It depends on nothing of ours.
 
+pub mod client;
+pub mod conformance;
 pub mod history;
+pub mod judge;
+pub mod races;
+pub mod timeline;
+
+mod facts;
+mod foresight;
+mod groups;
+mod linear;
+mod memory;
+mod model;
+mod shrink;
+mod words;

@@ -205,6 +205,9 @@ impl ShareRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut r = Reader::new("share", VERSION, bytes)?;
         let extra_owners = r.number()?;
+        if extra_owners == 0 {
+            return Err(r.damaged("a further owner"));
+        }
         r.end()?;
         Ok(Self { extra_owners })
     }
@@ -231,6 +234,13 @@ mod tests {
             prop_assert_eq!(ManifestRecord::decode(&manifest.encode()), Ok(manifest));
             let share = ShareRecord { extra_owners };
             prop_assert_eq!(ShareRecord::decode(&share.encode()), Ok(share));
+        }
+
+        #[test]
+        fn a_share_without_a_further_owner_is_damaged(extra_owners in 0u64..2) {
+            let mut w = Writer::new(VERSION);
+            w.number(extra_owners);
+            prop_assert_eq!(ShareRecord::decode(&w.finish()).is_ok(), extra_owners > 0);
         }
 
         #[test]

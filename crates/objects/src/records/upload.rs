@@ -82,12 +82,12 @@ pub fn upload_key_parts(record_key: &[u8]) -> Result<(String, UploadId), Damaged
     let damaged = Damaged { family: "upload", expected: "a bucket id, an object key and an upload id as key" };
     let split = record_key.len().checked_sub(16).filter(|n| *n >= 8).ok_or(damaged)?;
     let id: [u8; 16] = record_key[split..].try_into().map_err(|_| damaged)?;
+    let escaped = record_key[8..split].strip_suffix(&KEY_END).ok_or(damaged)?;
     let mut key = Vec::new();
-    let mut bytes = record_key[8..split].iter();
+    let mut bytes = escaped.iter();
     while let Some(byte) = bytes.next() {
         match (*byte, if *byte == 0 { bytes.next() } else { None }) {
             (0, Some(0xff)) => key.push(0),
-            (0, Some(1)) if bytes.len() == 0 => break,
             (0, _) => return Err(damaged),
             (byte, _) => key.push(byte),
         }
@@ -201,6 +201,14 @@ mod tests {
         },
         *,
     };
+
+    #[test]
+    fn an_upload_key_without_the_end_of_its_object_key_is_damaged() {
+        let whole = upload_key(BucketId(7), &ObjectKey::parse("a").unwrap(), [9; 16]).bytes;
+        upload_key_parts(&whole).unwrap();
+        let without = [&whole[..9], &whole[11..]].concat();
+        assert!(upload_key_parts(&without).is_err());
+    }
 
     proptest! {
         #[test]

@@ -1,0 +1,318 @@
+//! The verdict on a history: is there an order of its operations that explains every answer, and if not, what is the least that proves it.
+//!
+//! Never silent: a search that ran out of its budget is reported as undecided, not as passed.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    facts::{Facts, contradictions},
+    groups::{Part, Problem, problems},
+    history::{History, Key},
+    linear::{Halt, Search},
+    shrink::{Shrunk, shrink, window_fails},
+    words,
+};
+
+/// What the endpoint promises beyond the conditions themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// A copy reads its source and writes its key at one instant. Otherwise at two, in any order: what plain S3 promises.
+    pub copy_is_atomic: bool,
+    /// A 409 for `If-None-Match: *` says that the key was present at some instant within the request. Otherwise it says nothing.
+    pub conflict_means_present: bool,
+    /// 412 may come where the contract says 404, a 404 where there is nothing to miss, and 204 for the delete of nothing whatever its condition.
+    pub missing_may_fail: bool,
+}
+
+impl Promises {
+    /// What Holdfast promises.
+    pub const STRICT: Self = Self { copy_is_atomic: true, conflict_means_present: true, missing_may_fail: false };
+    /// What plain S3 promises, with any code for an object that is not there.
+    pub const LENIENT: Self = Self { copy_is_atomic: false, conflict_means_present: false, missing_may_fail: true };
+}
+
+/// How to check.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What is held against the endpoint.
+    pub promises: Promises,
+    /// How many configurations one group's search may visit; each takes about 60 bytes.
+    pub configurations_max: u64,
+    /// How long the search for a smaller failing part may take, for each violation.
+    pub shrink_time_max: Duration,
+    /// How many violations are shrunk and told; the groups after that are counted only.
+    pub violations_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { promises: Promises::STRICT, configurations_max: 5_000_000, shrink_time_max: Duration::from_secs(10), violations_max: 20 }
+    }
+}
+
+/// How bad a violation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The answers make sense, but some status code is not the contract's.
+    Code,
+    /// Only a promise that goes beyond plain S3 is broken.
+    Promise,
+    /// No leniency explains it: data was lost, or a success or refusal was false.
+    Data,
+}
+
+/// A part of the history that no order explains.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What would explain it, if something does.
+    pub explained_by: Option<&'static str>,
+    /// The keys of the group.
+    pub keys: Vec<Key>,
+    /// One sentence.
+    pub reason: String,
+    /// The least found that has no order, as numbers of operations, by their call. All other writes may or may not have happened: it does not help.
+    pub operations: Vec<usize>,
+    /// Those of them that the longest order has no place for.
+    pub unordered: Vec<usize>,
+    /// The longest order of the others, each with a possible instant.
+    pub order: Vec<(usize, u64)>,
+    /// The states in which the first of the unordered could not come.
+    pub states: Vec<String>,
+}
+
+/// A group whose search did not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// The keys of the group.
+    pub keys: Vec<Key>,
+    /// How many operations it has.
+    pub operations: usize,
+    /// How many of them were ordered at most.
+    pub ordered: usize,
+    /// How many configurations were visited.
+    pub configurations: u64,
+}
+
+/// What the check found.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// How many operations were checked.
+    pub operations: usize,
+    /// How many groups of keys they made.
+    pub groups: usize,
+    /// How many configurations were visited.
+    pub configurations: u64,
+    /// The longest search of a group.
+    pub longest: Duration,
+    /// What has no explanation, the worst first.
+    pub violations: Vec<Violation>,
+    /// How many more groups have violations than were told.
+    pub more_violations: usize,
+    /// What was not decided.
+    pub undecided: Vec<Undecided>,
+}
+
+impl Verdict {
+    /// Whether every operation was explained.
+    pub fn is_linearizable(&self) -> bool {
+        self.violations.is_empty() && self.undecided.is_empty()
+    }
+}
+
+/// Checks a history. Contents must be unique to a write for the check to be sharp; it is right in any case.
+pub fn check(history: &History, options: &Options) -> Verdict {
+    let facts = Facts::of(history);
+    let mut verdict = Verdict { operations: history.operations.len(), ..Verdict::default() };
+    contradict(history, &mut verdict);
+    let groups = problems(history, &facts, options.promises, |_| Part::Kept);
+    verdict.groups = groups.len();
+    for group in &groups {
+        check_group(&Case { history, facts: &facts, options }, group, &mut verdict);
+    }
+    verdict.violations.sort_by_key(|violation| std::cmp::Reverse(violation.severity));
+    verdict
+}
+
+/// A history under judgement.
+#[derive(Clone, Copy)]
+pub(crate) struct Case<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) facts: &'a Facts,
+    pub(crate) options: &'a Options,
+}
+
+/// What needs no search. One of each kind for each content is enough.
+fn contradict(history: &History, verdict: &mut Verdict) {
+    let mut told: Vec<String> = Vec::new();
+    for found in contradictions(history) {
+        if told.contains(&found.reason) {
+            continue;
+        }
+        told.push(found.reason.clone());
+        let operations = &history.operations;
+        let mut keys: Vec<Key> = found.operations.iter().flat_map(|at| words::keys_of(&operations[*at].request)).collect();
+        keys.sort();
+        keys.dedup();
+        let unordered = found.operations.last().copied().into_iter().collect();
+        verdict.violations.push(Violation {
+            severity: Severity::Data,
+            explained_by: None,
+            keys,
+            reason: found.reason,
+            operations: found.operations,
+            unordered,
+            order: Vec::new(),
+            states: Vec::new(),
+        });
+        if verdict.violations.len() == 50 {
+            break;
+        }
+    }
+}
+
+fn check_group(case: &Case<'_>, group: &Problem, verdict: &mut Verdict) {
+    let began = Instant::now();
+    let mut members: Vec<usize> = group.steps.iter().map(|step| step.operation).collect();
+    members.sort_unstable();
+    members.dedup();
+    let found = decide(case, case.options.promises, group, &members);
+    verdict.longest = verdict.longest.max(began.elapsed());
+    verdict.configurations += found.visited;
+    match found.halt {
+        Halt::Ordered => {}
+        Halt::Spent => verdict.undecided.push(Undecided {
+            keys: group.keys.clone(),
+            operations: group.steps.len(),
+            ordered: found.ordered,
+            configurations: found.visited,
+        }),
+        Halt::Impossible if verdict.violations.iter().any(|told| told.keys.iter().any(|key| group.keys.contains(key))) => {}
+        Halt::Impossible if verdict.violations.len() >= case.options.violations_max => verdict.more_violations += 1,
+        Halt::Impossible => verdict.violations.push(blame(case, group, &members, found.stuck)),
+    }
+}
+
+struct Decision {
+    halt: Halt,
+    stuck: Option<usize>,
+    ordered: usize,
+    visited: u64,
+}
+
+/// Searches for an order of a group. When the search does not get on, first whether a short part of the history around the place has none: then the whole has
+/// none, and the rest need not be searched.
+fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize]) -> Decision {
+    let mut search = Search::new(group);
+    let patience = (20_000 + 2 * group.steps.len() as u64).min(case.options.configurations_max);
+    let mut halt = search.run(patience);
+    let mut finding = search.finding();
+    let mut stuck = finding.stuck.map(|at| group.steps[at as usize].operation);
+    if halt == Halt::Spent {
+        if let Some(stuck) = stuck
+            && window_fails(case, promises, members, stuck).is_some()
+        {
+            halt = Halt::Impossible;
+        } else {
+            halt = search.run(case.options.configurations_max);
+        }
+        finding = search.finding();
+        stuck = finding.stuck.map(|at| group.steps[at as usize].operation);
+        if halt == Halt::Spent
+            && let Some(stuck) = stuck
+            && window_fails(case, promises, members, stuck).is_some()
+        {
+            halt = Halt::Impossible;
+        }
+    }
+    Decision { halt, stuck, ordered: finding.order.len(), visited: finding.visited }
+}
+
+/// What is lifted, the name of it, and what it means if that alone explains a group.
+fn leniencies(promises: Promises) -> [(Promises, &'static str, Severity); 4] {
+    let code = Promises { missing_may_fail: true, ..promises };
+    let conflict = Promises { conflict_means_present: false, ..promises };
+    let copy = Promises { copy_is_atomic: false, ..promises };
+    [
+        (code, "412 where 404 is due, or the other way round", Severity::Code),
+        (conflict, "a 409 although the key was never there during the request", Severity::Promise),
+        (copy, "a copy that reads and writes at two moments", Severity::Promise),
+        (Promises::LENIENT, "several leniencies together", Severity::Promise),
+    ]
+}
+
+fn blame(case: &Case<'_>, group: &Problem, members: &[usize], stuck: Option<usize>) -> Violation {
+    let strict = case.options.promises;
+    let mut severity = Severity::Data;
+    let mut explained_by = None;
+    let mut blamed = (strict, stuck);
+    match explain(case, Promises::LENIENT, members) {
+        (Halt::Impossible, lenient_stuck) => blamed = (Promises::LENIENT, lenient_stuck.or(stuck)),
+        (Halt::Ordered | Halt::Spent, _) => {
+            let lifted = leniencies(strict).into_iter().find(|(promises, ..)| explain(case, *promises, members).0 == Halt::Ordered);
+            if let Some((_, name, how_bad)) = lifted {
+                (severity, explained_by) = (how_bad, Some(name));
+            }
+        }
+    }
+    let shrunk = shrink(case, blamed.0, members, blamed.1);
+    tell(case, group, shrunk, severity, explained_by)
+}
+
+/// Whether other promises explain a group. They may tie its keys less, so it can be several groups then.
+fn explain(case: &Case<'_>, promises: Promises, members: &[usize]) -> (Halt, Option<usize>) {
+    let part = |at: usize| if members.binary_search(&at).is_ok() { Part::Kept } else { Part::Gone };
+    let mut halt = Halt::Ordered;
+    for group in problems(case.history, case.facts, promises, part) {
+        let mut of_group: Vec<usize> = group.steps.iter().map(|step| step.operation).collect();
+        of_group.sort_unstable();
+        of_group.dedup();
+        let decision = decide(case, promises, &group, &of_group);
+        match decision.halt {
+            Halt::Impossible => return (Halt::Impossible, decision.stuck),
+            Halt::Spent => halt = Halt::Spent,
+            Halt::Ordered => {}
+        }
+    }
+    (halt, None)
+}
+
+fn tell(case: &Case<'_>, group: &Problem, shrunk: Shrunk, severity: Severity, explained_by: Option<&'static str>) -> Violation {
+    let history = case.history;
+    let reason = match shrunk.unordered.first() {
+        Some(at) => format!("no order explains {}", words::sentence(history, *at)),
+        None => "no order explains these operations".to_owned(),
+    };
+    Violation {
+        severity,
+        explained_by,
+        keys: group.keys.clone(),
+        reason,
+        operations: shrunk.operations,
+        unordered: shrunk.unordered,
+        order: shrunk.order,
+        states: shrunk.states,
+    }
+}
+
+impl Violation {
+    /// The violation as text: a line for each operation, marked where it could not be ordered.
+    pub fn describe(&self, history: &History) -> String {
+        let mut text = format!("{}: {}\n", words::severity(self.severity), self.reason);
+        if let Some(leniency) = self.explained_by {
+            let _ = writeln!(text, "  it would be explained by {leniency}");
+        }
+        for at in &self.operations {
+            let mark = if self.unordered.contains(at) { '!' } else { ' ' };
+            let _ = writeln!(text, "{mark} {}", words::line(history, *at));
+        }
+        for state in &self.states {
+            let _ = writeln!(text, "  possible before it: {state}");
+        }
+        text
+    }
+}

@@ -1,0 +1,1 @@
+//! One self-contained HTML picture of a violation. To come.
