@@ -47,8 +47,9 @@ impl Objects {
         })?;
         if request.checksum.is_some() {
             // Computing a checksum reads the whole source: what is refused already is refused before.
-            let Place { bucket, key, .. } = &request.arrived.place;
-            self.arrive(bucket, key, &request.conditions, WriteOperation::Copy, &request.caller).await?;
+            let Arrived { place, arrival } = &request.arrived;
+            let object = self.object_record(place).await?;
+            self.judge_early(object, &request.conditions, *arrival, WriteOperation::Copy, &request.caller)?;
         }
         let payload = md5_of([source.bucket.as_str().as_bytes(), b"/", source.key.as_bytes()]);
         let mark = request.caller.mark(WriteOperation::Copy, payload);
