@@ -19,7 +19,32 @@ fn step() -> BoxedStrategy<Step> {
         1 => Just(Trouble::Lost),
     ];
     let when = prop_oneof![4 => Just(0u8), 3 => Just(1u8), 3 => 2..6u8];
-    (ask(), option::weighted(0.25, (when, trouble))).prop_map(|(ask, trouble)| Step { ask, trouble }).boxed()
+    (ask(), option::weighted(0.3, (when, trouble)), any::<bool>())
+        .prop_map(|(ask, mut trouble, aimed)| {
+            if let (true, Some((_, Trouble::Rivals(rivals)))) = (aimed, &mut trouble) {
+                rivals.iter_mut().enumerate().for_each(|(nth, rival)| aim(rival, &ask, nth));
+            }
+            Step { ask, trouble }
+        })
+        .boxed()
+}
+
+/// Makes a rival meet what the request names.
+fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
+    let (source, target) = match ask {
+        Ask::Copy { from, to, .. } => (Some(*from), *to),
+        Ask::Rename { bucket, from, to, .. } => (Some(At(*bucket, *from)), At(*bucket, *to)),
+        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Get { at, .. } => (None, *at),
+        Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => (None, At(*bucket, 0)),
+        _ => return,
+    };
+    let aimed = if nth == 0 { target } else { source.unwrap_or(target) };
+    match rival {
+        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => *at = aimed,
+        Ask::Rename { bucket, to, .. } => (*bucket, *to) = (aimed.0, aimed.1),
+        Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => *bucket = aimed.0,
+        _ => {}
+    }
 }
 
 fn at() -> BoxedStrategy<At> {

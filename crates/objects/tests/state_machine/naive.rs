@@ -358,7 +358,7 @@ impl Naive {
             Ask::CopyPart { number, from, .. } => {
                 self.upload(&args.upload)?;
                 let now = self.now;
-                let objects = &self.buckets.get(from.bucket()).ok_or("404 NoSuchBucket of the source")?.objects;
+                let objects = &self.buckets.get(from.bucket()).ok_or("404 NoSuchBucket")?.objects;
                 let source = objects.get(from.key()).ok_or("404 NoSuchKey of the source")?;
                 judge_source(&args.source, source, now, "x-amz-copy-source-")?;
                 let bodies = source.bodies();
@@ -519,7 +519,7 @@ impl Naive {
         let now = self.now;
         let mark = mark(*who, "copy", format!("{}/{}", from.bucket(), from.key()));
         self.bucket(to.bucket())?;
-        let source_bucket = self.buckets.get(from.bucket()).ok_or("404 NoSuchBucket of the source")?;
+        let source_bucket = self.buckets.get(from.bucket()).ok_or("404 NoSuchBucket")?;
         let source = source_bucket.objects.get(from.key()).cloned();
         let source_holds = match &source {
             None => Err("404 NoSuchKey of the source".to_owned()),

@@ -9,8 +9,7 @@ use crate::{naive::Args, script::*};
 pub fn refusal(error: &ObjectsError) -> String {
     use ObjectsError as E;
     match error {
-        E::NoSuchBucket => "404 NoSuchBucket".into(),
-        E::NoSuchSourceBucket => "404 NoSuchBucket of the source".into(),
+        E::NoSuchBucket | E::NoSuchSourceBucket => "404 NoSuchBucket".into(),
         E::BucketAlreadyOwnedByYou => "409 BucketAlreadyOwnedByYou".into(),
         E::BucketNotEmpty => "409 BucketNotEmpty".into(),
         E::NoSuchKey => "404 NoSuchKey".into(),
