@@ -30,6 +30,7 @@ use crate::{
     records::{Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
     space::{Room, is_full},
+    syncs::{SyncSite, journal_mode},
     tuning::{
         BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_LIMIT,
         LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
@@ -305,7 +306,7 @@ impl Committer {
 
     /// Refuses what still comes, syncs, and lets the database go.
     fn close(&mut self) {
-        let synced = self.shared.view().map(|view| view.engine.db.persist(PersistMode::SyncAll));
+        let synced = self.shared.view().map(|view| view.engine.db.persist(journal_mode(SyncSite::JournalClose, PersistMode::SyncAll)));
         if let Ok(Err(error)) = synced {
             tracing::warn!(%error, "the last sync failed; what was acknowledged was synced before");
         }
@@ -447,7 +448,7 @@ fn named_blobs(overlay: &HashMap<RecordKey, Option<Bytes>>) -> impl Iterator<Ite
 
 /// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
 fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
-    let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
+    let mut batch = engine.db.batch().durability(Some(journal_mode(SyncSite::JournalBatch, PersistMode::SyncData)));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);
         // Copies: a memtable must not keep the large buffers alive of which these may be slices.

@@ -16,8 +16,8 @@ use crate::{
     direct_file::DirectFile,
     extent_format::Checksummer,
     extents::Extents,
-    folder::sync_directory,
     space::is_full,
+    syncs::{SyncSite, sync_folder},
     tuning::{WRITE_BACK_BYTES, WRITE_JOB_BYTES},
 };
 
@@ -147,7 +147,7 @@ impl StagedFile {
         let Some(checksums) = self.checksums.take() else { return Err(StoreError::Unavailable("the blob is sealed".into())) };
         let footer = checksums.footer(self.id, self.len);
         let folder = self.path.parent().ok_or_else(|| StoreError::Unavailable("an extent lies in a folder".into()))?;
-        let write = self.file.write(&footer).and_then(|()| self.file.sync()).and_then(|()| sync_directory(folder));
+        let write = self.file.write(&footer).and_then(|()| self.file.sync()).and_then(|()| sync_folder(SyncSite::ExtentFolder, folder));
         write.map_err(|e| write_error(&self.extents, self.id, &e))?;
         self.extents.stats.seal_micros.record_time(since.elapsed());
         Ok(())

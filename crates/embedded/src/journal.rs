@@ -16,7 +16,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{OpenError, folder::sync_directory, space::is_full};
+use crate::{
+    OpenError,
+    space::is_full,
+    syncs::{SyncSite, sync_file, sync_folder},
+};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -121,11 +125,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        sync_file(SyncSite::JournalRewrite, &file)?;
         fs::rename(&fresh, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
-    sync_directory(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(SyncSite::JournalRewriteFolder, path.parent().unwrap_or(Path::new(".")))
 }
 
 /// Cut short by a crash, it has changed nothing before the torn end.
@@ -133,7 +137,7 @@ fn rewrite_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).open(path)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
-    file.sync_all()
+    sync_file(SyncSite::JournalRewriteInPlace, &file)
 }
 
 /// Removes what a crash left of a `replace`.

@@ -16,12 +16,15 @@ mod extent_format;
 mod extent_reader;
 mod extent_writer;
 mod extents;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod folder;
 mod journal;
 mod records;
 mod shared;
 mod space;
 mod stats;
+mod syncs;
 mod tuning;
 mod value_files;
 

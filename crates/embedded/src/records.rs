@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 
 use crate::{
     OpenError,
-    folder::{create_durably, sync_directories},
+    folder::create_durably,
     journal,
     stats::Stats,
+    syncs::{SyncSite, sync_folders},
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
 };
@@ -58,7 +59,7 @@ impl Engine {
         let engine = Self { db, families, system, value_files: Mutex::default() };
         // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
         // a process may have been killed between creating them and this.
-        sync_directories(path).map_err(|e| OpenError::io(path, e))?;
+        sync_folders(SyncSite::KeyspaceFolders, path).map_err(|e| OpenError::io(path, e))?;
         engine.wait_for_recovered_memtables();
         engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
         Ok(engine)
@@ -140,7 +141,7 @@ fn begin_anew(path: &Path) -> Result<(), OpenError> {
         }
         fs::remove_dir_all(path).map_err(io)?;
     }
-    create_durably(path)
+    create_durably(SyncSite::RecordsFolder, path)
 }
 
 /// The durable state after one batch.
