@@ -12,7 +12,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -79,9 +79,11 @@ impl End {
         if self.is_torn {
             tracing::info!(journal = %path.display(), valid = self.valid, "dropped the torn end of a journal: it was never acknowledged");
         }
-        let bytes = &fs::read(path)?[..self.valid];
-        match replace(path, bytes) {
-            Err(e) if is_full(&e) => rewrite_in_place(path, bytes),
+        // Not the zeros behind them, of which there may be 64 MiB.
+        let mut bytes = Vec::with_capacity(self.valid);
+        File::open(path)?.take(self.valid as u64).read_to_end(&mut bytes)?;
+        match replace(path, &bytes) {
+            Err(e) if is_full(&e) => rewrite_in_place(path, &bytes),
             other => other,
         }
     }
