@@ -199,17 +199,7 @@ impl Filesystem for Served {
         }
     }
 
-    fn read(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        size: u32,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
+    fn read(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, size: u32, _: OpenFlags, _: Option<LockOwner>, reply: ReplyData) {
         match self.0.call(Call::Read, ino.0, |m| m.read(ino.0, offset, u64::from(size))) {
             Ok(bytes) => reply.data(&bytes),
             Err(e) => reply.error(errno(e)),

@@ -31,7 +31,9 @@ impl Body {
 pub fn bodies_of(mut bytes: &[u8]) -> Result<Vec<Body>, String> {
     let mut bodies = Vec::new();
     while !bytes.is_empty() {
-        let Some((head, _)) = bytes.split_first_chunk::<HEAD_BYTES>() else { return Err(format!("{} bytes that are no body", bytes.len())) };
+        let Some((head, _)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
+            return Err(format!("{} bytes that are no body", bytes.len()));
+        };
         let number = u32::from_le_bytes(head[..4].try_into().unwrap());
         let len = u32::from_le_bytes(head[4..].try_into().unwrap());
         let body = Body { number, len };

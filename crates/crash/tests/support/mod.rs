@@ -15,10 +15,16 @@ pub fn can_mount() -> bool {
     match Mounted::new(&Disk::new(Medium::new(Rules::default())), folder.path()) {
         Ok(_) => true,
         Err(e) => {
-            eprintln!("SKIPPED: power cuts and disk faults are not tested here, since FUSE cannot be mounted ({e}). Run as root, with /dev/fuse.");
+            eprintln!(
+                "SKIPPED: power cuts and disk faults are not tested here, since FUSE cannot be mounted ({e}). Run as root, with /dev/fuse."
+            );
             false
         }
     }
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// A number from the environment.

@@ -17,6 +17,7 @@ use holdfast_objects::{Objects, SystemClock};
 use super::{
     MountedDisk,
     model::{Answer, Op, Outcome, State, When, at, possible_states},
+    runtime,
     world::{History, World},
 };
 
@@ -32,11 +33,21 @@ pub struct Caught {
 /// Judges what this cut leaves of each image, on all processors. After the first that is wrong, later ones need not be looked at.
 pub fn judge_images(images: &[Image], history: &History, survivors: Survivors, first_only: bool) -> Vec<Caught> {
     let events = history.events();
+    judge_with(images, survivors, first_only, history, |image| possible_states(&events[..image.position as usize]))
+}
+
+/// The same, where the caller knows what is possible.
+pub fn judge_with(
+    images: &[Image],
+    survivors: Survivors,
+    first_only: bool,
+    history: &History,
+    possible: impl Fn(&Image) -> Result<BTreeSet<State>, String> + Sync,
+) -> Vec<Caught> {
     let (next, found, stop) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicBool::new(false));
     let work = || {
         while let Some(image) = images.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.load(Relaxed)) {
-            let possible = possible_states(&events[..image.position as usize]);
-            let verdict = possible.and_then(|possible| judge(image.medium.after_cut(survivors), &possible, history));
+            let verdict = possible(image).and_then(|possible| judge(image.medium.after_cut(survivors), &possible, history));
             if let Err(message) = verdict {
                 let caught = Caught { since_sync: image.since_sync, sync: image.sync, next: image.next.clone(), message };
                 found.lock().unwrap().push(caught);
@@ -54,9 +65,8 @@ pub fn judge_images(images: &[Image], history: &History, survivors: Survivors, f
 /// Judges one disk. Panics of the store count as a verdict.
 pub fn judge(medium: Medium, possible: &BTreeSet<State>, history: &History) -> Result<(), String> {
     let run = || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let mounted = MountedDisk::new(medium);
-        runtime.block_on(judge_mounted(&mounted.data(), possible, history))
+        runtime().block_on(judge_mounted(&mounted.data(), possible, history))
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

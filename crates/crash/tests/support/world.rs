@@ -14,8 +14,8 @@ use holdfast_model::{
     SourceConditions, Tags, UploadId, WriteConditions, WriteRefusal, WriteRule, limits,
 };
 use holdfast_objects::{
-    Caller, Collected, CompletePart, CompleteRequest, CopyRequest, ExpectedDigests, ListRequest, ListedUpload, NewUpload, Objects, ObjectsError,
-    PutRequest, RenameRequest, Staged, SystemClock, UploadHead, UploadsRequest, WriteOperation, Written,
+    Caller, Collected, CompletePart, CompleteRequest, CopyRequest, ExpectedDigests, ListRequest, ListedUpload, NewUpload, Objects,
+    ObjectsError, PutRequest, RenameRequest, Staged, SystemClock, UploadHead, UploadsRequest, WriteOperation, Written,
 };
 
 use md5::{Digest as _, Md5};
@@ -321,7 +321,6 @@ impl World {
         let body = |part: &UploadHead| seen.part_bodies.get(&part.etag).copied().ok_or_else(|| format!("{key}: a part that nobody sent"));
         list.parts.iter().map(|part| Ok((u64::from(part.number.get()), body(part)?))).collect()
     }
-
 }
 
 async fn gather(mut stream: holdfast_store::ByteStream) -> Result<Vec<u8>, String> {
