@@ -73,7 +73,11 @@ impl Folder {
     /// Without a FORMAT there may be what an interrupted first start left, but no records: those would be lost unseen.
     fn is_unused(&self) -> Result<(), OpenError> {
         let records = self.records();
-        if records.exists() { Err(OpenError::NotOurs { path: records }) } else { Ok(()) }
+        match records.try_exists() {
+            Ok(true) => Err(OpenError::NotOurs { path: records }),
+            Ok(false) => Ok(()),
+            Err(e) => Err(OpenError::io(&records, e)),
+        }
     }
 
     /// A first start that was cut short may have created these without syncing them. One that we may not open is not ours.
