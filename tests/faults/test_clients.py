@@ -143,7 +143,10 @@ def slow_writers(stage, until):
         head = wire.head("PUT", stage.host, f"/{stage.bucket}/slow/{number}", unsigned_headers=[("content-length", str(MIB))])
         return head + bytes(number % 3 * 100_000)
 
-    return slow("writer", [request(number) for number in range(CROWD)], until, lambda crowd, connection: crowd.send(connection, b"x"))
+    async def step(crowd, connection):
+        return not crowd.answered(connection) and await crowd.send(connection, b"x")
+
+    return slow("writer", [request(number) for number in range(CROWD)], until, step)
 
 
 def slow_readers(stage, until):

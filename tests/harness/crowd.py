@@ -104,6 +104,17 @@ class Crowd:
         except OSError:
             return b""
 
+    def answered(self, connection):
+        """Whether the server has answered or closed the connection; does not wait."""
+        try:
+            answer = connection.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            answer = b""
+        self.note(f"answered {answer[9:12].decode()}" if answer else "closed")
+        return True
+
 
 def close(connection, reset):
     """Closes it, with a reset that throws away what is under way, or in good order."""
