@@ -14,3 +14,4 @@ mod memory;
 mod model;
 mod shrink;
 mod words;
+mod zones;
