@@ -1,1 +1,190 @@
-//! Placeholder until the first test is here.
+//! A store that leaves out one sync is caught. One mutation for each sync that the store makes, and for each kind of file that fjall syncs;
+//! the run prints a table of them.
+//!
+//! A sync of the store is left out by name. For those inside fjall the disk lies about files of a pattern. A mutation that no cut reveals is in
+//! `REDUNDANT` with the reason, and it must stay so: the table is what was seen.
+
+mod support;
+
+use std::{fmt::Write as _, path::Path};
+
+use holdfast_crash::{Image, Medium, Rules, Survivors};
+use holdfast_embedded::faults::{SyncSite, set_memtable_bytes, skip};
+use support::{
+    MountedDisk, can_mount, publish, runtime,
+    verdict::{Caught, judge_images},
+    workload,
+    world::History,
+};
+
+const STRICT: Rules = Rules { entry_follows_file: false };
+
+/// What is left out.
+#[derive(Clone, Copy)]
+enum Mutation {
+    Site(SyncSite),
+    /// Syncs of these paths, whoever makes them.
+    Files(&'static str, fn(&str) -> bool),
+}
+
+/// A sync, what it is for, and, if nothing is lost without it, why.
+struct Row {
+    mutation: Mutation,
+    protects: &'static str,
+    redundant: Option<&'static str>,
+}
+
+const fn site(site: SyncSite, protects: &'static str) -> Row {
+    Row { mutation: Mutation::Site(site), protects, redundant: None }
+}
+
+const fn redundant(site: SyncSite, protects: &'static str, why: &'static str) -> Row {
+    Row { mutation: Mutation::Site(site), protects, redundant: Some(why) }
+}
+
+const fn files(name: &'static str, protects: &'static str, matches: fn(&str) -> bool) -> Row {
+    Row { mutation: Mutation::Files(name, matches), protects, redundant: None }
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The last name of a path, and the one before it.
+fn ends(path: &str) -> (&str, &str) {
+    let mut names = path.rsplit('/');
+    let last = names.next().unwrap_or_default();
+    (names.next().unwrap_or_default(), last)
+}
+
+const ROWS: &[Row] = &[
+    site(SyncSite::JournalBatch, "every answer of a write: its batch"),
+    site(SyncSite::JournalRewrite, "what the journal held before this start, and what a failed sync left in the page cache only"),
+    redundant(
+        SyncSite::JournalRewriteFolder,
+        "the rewritten journal's place",
+        "KeyspaceFolders syncs the same folder before the first batch; until then the old journal is in its place",
+    ),
+    redundant(SyncSite::JournalClose, "nothing that was answered", "each batch was synced before it was answered"),
+    redundant(
+        SyncSite::JournalRewriteInPlace,
+        "what a failed sync left in the page cache only, where there is no space for a copy",
+        "not met: see below",
+    ),
+    site(SyncSite::ExtentData, "a body above 64 KiB"),
+    site(SyncSite::ExtentFolder, "the entry of a body above 64 KiB"),
+    redundant(
+        SyncSite::ExtentWriteBack,
+        "nothing: it bounds dirty pages",
+        "ExtentData syncs all of it; it runs only where there is no O_DIRECT",
+    ),
+    site(SyncSite::ExtentFolders, "the 256 folders of extents"),
+    site(SyncSite::ExtentsFolder, "the folder `extents`"),
+    site(SyncSite::RecordsFolder, "the folder `records`"),
+    redundant(SyncSite::DataFolder, "the data folder", "Ancestors syncs the same folders before FORMAT is written"),
+    site(SyncSite::Ancestors, "a data folder that somebody else made, or an earlier start that was killed"),
+    site(SyncSite::FormatFile, "the file FORMAT"),
+    site(SyncSite::FormatFolder, "that FORMAT is there before `records` is"),
+    site(SyncSite::KeyspaceFolders, "the folders of fjall's keyspaces, which it does not sync itself"),
+    site(SyncSite::ValueFileEntries, "the entries of fjall's files of separated values, which it does not sync itself"),
+    files("fjall: `*.jnl`", "the journal, whoever syncs it", |path| path.ends_with(".jnl")),
+    files("fjall: `version`", "the marker that a database is there", |path| ends(path) == ("records", "version")),
+    files("fjall: `tables/N`", "flushed and compacted records", |path| matches!(ends(path), ("tables", name) if is_number(name))),
+    files("fjall: `tables`", "the entries of tables", |path| ends(path).1 == "tables"),
+    files("fjall: `blobs/N`", "separated values", |path| matches!(ends(path), ("blobs", name) if is_number(name))),
+    files("fjall: `blobs`", "the entries of files of separated values", |path| ends(path).1 == "blobs"),
+    files("fjall: `keyspaces/K/vN`", "which tables there are", |path| ends(path).1.strip_prefix('v').is_some_and(is_number)),
+    files("fjall: `keyspaces/K/.tmp*`", "the pointer to the newest `vN`", |path| {
+        path.contains("keyspaces/") && ends(path).1.starts_with(".tmp")
+    }),
+    files(
+        "fjall: `keyspaces/K`",
+        "the entries of `vN` and of the pointer",
+        |path| matches!(ends(path), ("keyspaces", name) if is_number(name)),
+    ),
+    files("fjall: `keyspaces`", "the entries of keyspaces", |path| ends(path).1 == "keyspaces"),
+    files("fjall: `records`", "the entries of journals and of the marker", |path| ends(path).1 == "records"),
+];
+
+/// Runs the workload with the mutation, on a disk where the data folder is there already or not.
+fn traced(mutation: Option<Mutation>, is_prepared: bool) -> (Vec<Image>, History, u64) {
+    let (mounted, history) = (MountedDisk::new(Medium::new(STRICT)), History::default());
+    if is_prepared {
+        std::fs::create_dir(mounted.data()).unwrap();
+    }
+    match mutation {
+        Some(Mutation::Site(site)) => drop(skip(Some(site))),
+        Some(Mutation::Files(_, matches)) => mounted.disk.lie_about(move |path: &Path| path.to_str().is_some_and(matches)),
+        None => {}
+    }
+    let noted = history.clone();
+    mounted.disk.keep_images(move || noted.len());
+    let _ = runtime().block_on(workload::run(&mounted.data(), &history));
+    let skipped = skip(None) + mounted.disk.lies();
+    (mounted.disk.take_images(), history, skipped)
+}
+
+/// How many images are looked at first: most mutations leave their mark for long.
+const COARSE: usize = 12;
+/// The first start is over by then.
+const FIRST_START_SYNCS: u64 = 45;
+
+/// Looks for a cut that reveals the mutation: dropping all, on a data folder of the store's own or of somebody else; then with survivors.
+fn caught(mutation: Mutation) -> (u64, Option<(&'static str, Caught)>) {
+    let mut skipped = 0;
+    for (is_prepared, name) in [(false, "all unsynced lost"), (true, "data folder made before, all unsynced lost")] {
+        let (images, history, count) = traced(Some(mutation), is_prepared);
+        skipped += count;
+        let coarse: Vec<_> = images.iter().step_by(images.len().div_ceil(COARSE)).cloned().collect();
+        let found = judge_images(&coarse, &history, Survivors::None, true);
+        if let Some(caught) = found.into_iter().next() {
+            return (skipped, Some((name, caught)));
+        }
+        let early: Vec<_> = images.iter().filter(|image| image.since_sync < FIRST_START_SYNCS).cloned().collect();
+        for (seed, survivors) in
+            [(0, Survivors::None), (1, Survivors::Some(1)), (2, Survivors::Some(2)), (3, Survivors::Some(3)), (4, Survivors::Some(4))]
+        {
+            let found = judge_images(&early, &history, survivors, true);
+            if let Some(caught) = found.into_iter().next() {
+                return (skipped, Some((if seed == 0 { name } else { "some of the unsynced survives" }, caught)));
+            }
+        }
+    }
+    (skipped, None)
+}
+
+#[test]
+fn a_store_that_skips_one_sync_is_caught() {
+    if !can_mount() {
+        return;
+    }
+    set_memtable_bytes(workload::MEMTABLE_BYTES);
+    let mut table = String::from(
+        "| sync left out | protects | left out | caught by a cut before sync | what the verdict says |\n|---|---|---|---|---|\n",
+    );
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        let name = match row.mutation {
+            Mutation::Site(site) => format!("{site:?}"),
+            Mutation::Files(name, _) => name.to_owned(),
+        };
+        let (skipped, found) = caught(row.mutation);
+        let (at, says) = match (&found, row.redundant) {
+            (Some((how, caught)), None) => (format!("{} ({}; {how})", caught.sync, caught.next), caught.message.clone()),
+            (None, Some(why)) => ("not caught: redundant".into(), why.to_owned()),
+            (Some((how, caught)), Some(_)) => {
+                wrong.push(format!("{name} is caught and not redundant: {how}, {caught:?}"));
+                continue;
+            }
+            (None, None) => {
+                wrong.push(format!("{name} is not caught; it was left out {skipped} times"));
+                continue;
+            }
+        };
+        let says: String = says.replace(['|', '\n'], " ").chars().take(160).collect();
+        writeln!(table, "| {name} | {} | {skipped} times | {at} | {says} |", row.protects).unwrap();
+        println!("{name}: {at}: {says}");
+    }
+    publish("skipped-syncs.md", &table);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -32,6 +32,7 @@ use crate::{
     records::{Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
     space::{Room, is_full},
+    syncs::{SyncSite, journal_mode},
     tuning::{
         BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_LIMIT,
         LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
@@ -313,7 +314,7 @@ impl Committer {
     /// Refuses what still comes, syncs, and lets the database go.
     fn close(&mut self) {
         failpoints::reach(FailPoint::Closing);
-        let synced = self.shared.view().map(|view| view.engine.db.persist(PersistMode::SyncAll));
+        let synced = self.shared.view().map(|view| view.engine.db.persist(journal_mode(SyncSite::JournalClose, PersistMode::SyncAll)));
         if let Ok(Err(error)) = synced {
             tracing::warn!(%error, "the last sync failed; what was acknowledged was synced before");
         }
@@ -458,7 +459,7 @@ fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, s
     if failpoints::disk_seems_full() {
         return Err(fjall::Error::Io(Errno::NOSPC.into()));
     }
-    let mut batch = engine.db.batch().durability(Some(PersistMode::SyncData));
+    let mut batch = engine.db.batch().durability(Some(journal_mode(SyncSite::JournalBatch, PersistMode::SyncData)));
     for (key, value) in overlay {
         let keyspace = engine.keyspace(key.family);
         // Copies: a memtable must not keep the large buffers alive of which these may be slices.

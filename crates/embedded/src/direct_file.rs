@@ -14,6 +14,8 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
+use crate::syncs::{SyncSite, sync_data, sync_file};
+
 /// What addresses, offsets and lengths are aligned to: every page and every sector size in use.
 const ALIGNMENT: usize = 4096;
 
@@ -75,7 +77,7 @@ impl DirectFile {
             self.file.set_len(len)?;
         }
         // The length was cut: that is not data, so everything is synced.
-        self.file.sync_all()
+        sync_file(SyncSite::ExtentData, &self.file)
     }
 
     /// Bytes that may be dirty in the page cache.
@@ -85,7 +87,7 @@ impl DirectFile {
 
     /// Starts no new dirty pages before the old ones are on the disk.
     pub(crate) fn sync_written(&self) -> io::Result<()> {
-        self.file.sync_data()
+        sync_data(SyncSite::ExtentWriteBack, &self.file)
     }
 
     fn write_buffer(&mut self, len: usize) -> io::Result<()> {

@@ -18,8 +18,8 @@ use crate::{
     extent_format::Checksummer,
     extents::Extents,
     failpoints,
-    folder::sync_directory,
     space::is_full,
+    syncs::{SyncSite, sync_folder},
     tuning::{WRITE_BACK_BYTES, WRITE_JOB_BYTES},
 };
 
@@ -152,7 +152,7 @@ impl StagedFile {
         let footer = checksums.footer(self.id, self.len);
         let folder = self.path.parent().ok_or_else(|| StoreError::Unavailable("an extent lies in a folder".into()))?;
         let written = self.file.write(&footer).inspect(|()| failpoints::reach(FailPoint::BlobWritten));
-        let write = written.and_then(|()| self.file.sync()).and_then(|()| sync_directory(folder));
+        let write = written.and_then(|()| self.file.sync()).and_then(|()| sync_folder(SyncSite::ExtentFolder, folder));
         write.map_err(|e| write_error(&self.extents, self.id, &e))?;
         self.extents.stats.seal_micros.record_time(since.elapsed());
         failpoints::reach(FailPoint::BlobSealed);

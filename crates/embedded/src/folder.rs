@@ -14,7 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{FailPoint, OpenError, failpoints};
+use crate::{
+    FailPoint, OpenError, failpoints,
+    syncs::{SyncSite, sync_file, sync_folder},
+};
 
 const FORMAT_NAME: &str = "holdfast embedded";
 const FORMAT_VERSION: u32 = 1;
@@ -30,7 +33,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder, creating what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        create_durably(path)?;
+        create_durably(SyncSite::DataFolder, path)?;
         let lock = lock(&path.join("LOCK"))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         if folder.has_known_format()? {
@@ -71,25 +74,29 @@ impl Folder {
     /// Without a FORMAT there may be what an interrupted first start left, but no records: those would be lost unseen.
     fn is_unused(&self) -> Result<(), OpenError> {
         let records = self.records();
-        if records.exists() { Err(OpenError::NotOurs { path: records }) } else { Ok(()) }
+        match records.try_exists() {
+            Ok(true) => Err(OpenError::NotOurs { path: records }),
+            Ok(false) => Ok(()),
+            Err(e) => Err(OpenError::io(&records, e)),
+        }
     }
 
     /// A first start that was cut short may have created these without syncing them. One that we may not open is not ours.
     fn sync_ancestors(&self) {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         for ancestor in absolute.ancestors().skip(1) {
-            let _ = sync_directory(ancestor);
+            let _ = sync_folder(SyncSite::Ancestors, ancestor);
         }
     }
 
     fn create_extent_folders(&self) -> Result<(), OpenError> {
         let extents = self.extents();
-        create_durably(&extents)?;
+        create_durably(SyncSite::ExtentsFolder, &extents)?;
         for n in 0..EXTENT_FOLDERS {
             let path = extents.join(format!("{n:02x}"));
             ignore_existing(fs::create_dir(&path)).map_err(|e| OpenError::io(&path, e))?;
         }
-        sync_directory(&extents).map_err(|e| OpenError::io(&extents, e))
+        sync_folder(SyncSite::ExtentFolders, &extents).map_err(|e| OpenError::io(&extents, e))
     }
 
     fn write_format(&self) -> Result<(), OpenError> {
@@ -97,32 +104,16 @@ impl Folder {
         let write = || {
             let mut file = File::create(&fresh)?;
             file.write_all(format!("{FORMAT_NAME} {FORMAT_VERSION}\n").as_bytes())?;
-            file.sync_all()?;
+            sync_file(SyncSite::FormatFile, &file)?;
             fs::rename(&fresh, &path)?;
-            sync_directory(&self.path)
+            sync_folder(SyncSite::FormatFolder, &self.path)
         };
         write().map_err(|e| OpenError::io(&path, e))
     }
 }
 
-/// Makes the entries of a folder durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Makes the entries of a folder and of all folders below it durable.
-pub(crate) fn sync_directories(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_directories(&entry.path())?;
-        }
-    }
-    sync_directory(path)
-}
-
 /// Creates a folder and its missing parents; each new entry is durable in its parent.
-pub(crate) fn create_durably(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn create_durably(site: SyncSite, path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -131,8 +122,8 @@ pub(crate) fn create_durably(path: &Path) -> Result<(), OpenError> {
         Some(parent) => parent,
         None => Path::new("/"),
     };
-    create_durably(parent)?;
-    ignore_existing(fs::create_dir(path)).and_then(|()| sync_directory(parent)).map_err(|e| OpenError::io(path, e))
+    create_durably(site, parent)?;
+    ignore_existing(fs::create_dir(path)).and_then(|()| sync_folder(site, parent)).map_err(|e| OpenError::io(path, e))
 }
 
 fn ignore_existing(result: io::Result<()>) -> io::Result<()> {

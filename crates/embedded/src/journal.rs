@@ -14,11 +14,15 @@
 use std::{
     collections::VecDeque,
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::{FailPoint, OpenError, failpoints, folder::sync_directory, space::is_full};
+use crate::{
+    FailPoint, OpenError, failpoints,
+    space::is_full,
+    syncs::{SyncSite, sync_file, sync_folder},
+};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -112,9 +116,11 @@ impl End {
         if self.is_torn {
             tracing::info!(journal = %path.display(), valid = self.valid, "dropped the torn end of a journal: it was never acknowledged");
         }
-        let bytes = &fs::read(path)?[..self.valid];
-        match replace(path, bytes) {
-            Err(e) if is_full(&e) => rewrite_in_place(path, bytes),
+        // Not the zeros behind them, of which there may be 64 MiB.
+        let mut bytes = Vec::with_capacity(self.valid);
+        File::open(path)?.take(self.valid as u64).read_to_end(&mut bytes)?;
+        match replace(path, &bytes) {
+            Err(e) if is_full(&e) => rewrite_in_place(path, &bytes),
             other => other,
         }
     }
@@ -164,12 +170,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let write = || {
         let mut file = File::create(&fresh)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        sync_file(SyncSite::JournalRewrite, &file)?;
         failpoints::reach(FailPoint::JournalCopied);
         fs::rename(&fresh, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&fresh)))?;
-    sync_directory(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(SyncSite::JournalRewriteFolder, path.parent().unwrap_or(Path::new(".")))
 }
 
 /// Cut short by a crash, it has changed nothing before the torn end.
@@ -177,7 +183,7 @@ fn rewrite_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).open(path)?;
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
-    file.sync_all()
+    sync_file(SyncSite::JournalRewriteInPlace, &file)
 }
 
 /// Removes what a crash left of a `replace`.

@@ -17,6 +17,8 @@ mod extent_reader;
 mod extent_writer;
 mod extents;
 mod failpoints;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -27,6 +29,7 @@ mod records;
 mod shared;
 mod space;
 mod stats;
+mod syncs;
 mod table_lists;
 mod tuning;
 mod value_files;

@@ -21,10 +21,11 @@ use parking_lot::Mutex;
 
 use crate::{
     FailPoint, OpenError, failpoints,
-    folder::{create_durably, sync_directories},
+    folder::create_durably,
     journal,
     oldest_batch::OldestBatch,
     stats::Stats,
+    syncs::{SyncSite, sync_folders},
     table_lists,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
@@ -33,8 +34,9 @@ use crate::{
 /// Longest key that fjall can tell from a longer one.
 pub(crate) const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
-/// The file that fjall writes last when it creates a database.
+/// The file that fjall writes last when it creates a database, and what it begins with; one byte for the version follows.
 const FJALL_MARKER: &str = "version";
+const FJALL_MAGIC: &[u8] = b"FJL";
 const SYSTEM: &str = "system";
 const STAMP_LIMIT: &[u8] = b"stamp-limit";
 
@@ -49,8 +51,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the records and brings them to the state after the last durable batch.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        let is_new = !path.join(FJALL_MARKER).exists();
-        if is_new {
+        if !has_marker(path)? {
             begin_anew(path)?;
         }
         failpoints::reach(FailPoint::BeforeJournal);
@@ -73,7 +74,7 @@ impl Engine {
         oldest.verify(engine.keyspaces())?;
         // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
         // a process may have been killed between creating them and this.
-        sync_directories(path).map_err(|e| OpenError::io(path, e))?;
+        sync_folders(SyncSite::KeyspaceFolders, path).map_err(|e| OpenError::io(path, e))?;
         engine.wait_for_recovered_memtables();
         engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
         Ok(engine)
@@ -144,19 +145,30 @@ impl Engine {
     }
 }
 
+/// Whether fjall has written its marker. A power cut can leave its entry without its bytes.
+fn has_marker(path: &Path) -> Result<bool, OpenError> {
+    let path = path.join(FJALL_MARKER);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(bytes.strip_prefix(FJALL_MAGIC).is_some_and(|rest| rest.first().is_some_and(|version| *version > 0))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        // That it cannot be read does not mean that it is not there.
+        Err(e) => Err(OpenError::io(&path, e)),
+    }
+}
+
 /// A first start that was cut short leaves files that fjall trips over. They hold nothing: fjall writes its marker before it
 /// takes a batch. Whatever else is there without a marker is not touched.
 fn begin_anew(path: &Path) -> Result<(), OpenError> {
     let io = |e| OpenError::io(path, e);
-    if path.exists() {
+    if path.try_exists().map_err(io)? {
         let keyspaces = path.join("keyspaces");
-        let unused = !keyspaces.exists() || fs::read_dir(&keyspaces).map_err(io)?.next().is_none();
+        let unused = !keyspaces.try_exists().map_err(io)? || fs::read_dir(&keyspaces).map_err(io)?.next().is_none();
         if !unused || !journal::is_blank(path).map_err(io)? {
-            return Err(OpenError::Records(format!("{} is missing", path.join(FJALL_MARKER).display())));
+            return Err(OpenError::Records(format!("{} is missing or damaged", path.join(FJALL_MARKER).display())));
         }
         fs::remove_dir_all(path).map_err(io)?;
     }
-    create_durably(path)
+    create_durably(SyncSite::RecordsFolder, path)
 }
 
 /// The durable state after one batch.

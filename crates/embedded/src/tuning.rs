@@ -77,7 +77,7 @@ const _: () = assert!(BATCH_BYTES_MAX > 4 * INLINE_BYTES_MAX);
 /// - Memtables are small: their sum bounds memory and replay. Bodies get more since they hold values until they are flushed.
 pub(crate) fn keyspace_options(family: Option<Family>) -> KeyspaceCreateOptions {
     let options = KeyspaceCreateOptions::default();
-    match family {
+    let options = match family {
         Some(Family::Body | Family::Manifest) => options
             .max_memtable_size(24 * MIB)
             .expect_point_read_hits(true)
@@ -89,6 +89,20 @@ pub(crate) fn keyspace_options(family: Option<Family>) -> KeyspaceCreateOptions 
         }
         Some(Family::Garbage) => options.max_memtable_size(8 * MIB).expect_point_read_hits(true),
         Some(Family::Bucket | Family::Probe) | None => options.max_memtable_size(4 * MIB),
+    };
+    with_test_sizes(options)
+}
+
+#[cfg(not(feature = "faults"))]
+const fn with_test_sizes(options: KeyspaceCreateOptions) -> KeyspaceCreateOptions {
+    options
+}
+
+#[cfg(feature = "faults")]
+fn with_test_sizes(options: KeyspaceCreateOptions) -> KeyspaceCreateOptions {
+    match crate::faults::memtable_bytes() {
+        Some(bytes) => options.max_memtable_size(bytes),
+        None => options,
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::folder::sync_directory;
+use crate::syncs::{SyncSite, sync_folder};
 
 /// Entries kept ahead; the next are made when half of them are used.
 const AHEAD: u64 = 128;
@@ -51,7 +51,7 @@ impl ValueFiles {
             // fjall may be faster: what is there is not touched.
             File::options().create(true).append(true).open(self.folder.join(number.to_string()))?;
         }
-        sync_directory(&self.folder)?;
+        sync_folder(SyncSite::ValueFileEntries, &self.folder)?;
         self.end = end;
         Ok(())
     }

@@ -180,7 +180,7 @@ async fn writes_go_on_after_a_kill_that_left_many_sealed_memtables() {
 fn a_first_start_that_was_cut_short_is_begun_anew() {
     let folder = fresh_records();
     let records = folder.path().join("records");
-    for leave in [None, Some("keyspaces"), Some("lock"), Some("0.jnl")] {
+    for leave in [None, Some("keyspaces"), Some("lock"), Some("0.jnl"), Some("version")] {
         fs::remove_dir_all(&records).expect("a removal");
         match leave {
             None => {}
@@ -198,7 +198,12 @@ fn a_first_start_that_was_cut_short_is_begun_anew() {
 #[test]
 fn records_without_their_marker_are_damage_and_stay() {
     let folder = fresh_records();
-    fs::remove_file(folder.path().join("records/version")).expect("a removal");
+    let marker = folder.path().join("records/version");
+    for torn in [&b""[..], b"FJL", b"\0\0\0\x03"] {
+        fs::write(&marker, torn).expect("a marker");
+        assert!(matches!(EmbeddedStore::open(folder.path(), Options::default()), Err(OpenError::Records(_))), "{torn:?}");
+    }
+    fs::remove_file(marker).expect("a removal");
     assert!(matches!(EmbeddedStore::open(folder.path(), Options::default()), Err(OpenError::Records(_))));
     assert!(folder.path().join("records/0.jnl").exists());
 }

@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, request::Parts};
 
 use crate::{
     input::{Input, mutate},
-    signer::{ACCESS_KEY, SCOPE, SECRET_KEY, STAMP, STAMP_SECS, canonical, decode, request_signature},
+    signer::{ACCESS_KEY, SCOPE, SECRET_KEY, STAMP, STAMP_SECS, canonical, decode, encode, request_signature},
 };
 
 /// Headers that a presigned URL may leave unsigned.
@@ -181,7 +181,8 @@ fn presign(draft: Draft, mode: u8) -> Option<Draft> {
         return None;
     }
     let names = draft.signed_names(mode & 2 == 0);
-    let (credential, signed) = (format!("{ACCESS_KEY}/{SCOPE}").replace('/', "%2F"), names.join("%3B"));
+    let encoded = |text: String| encode(text.as_bytes(), false);
+    let (credential, signed) = (encoded(format!("{ACCESS_KEY}/{SCOPE}")), encoded(names.join(";")));
     let separator = if draft.target.contains(&b'?') { "&" } else { "?" };
     let core = format!(
         "{separator}X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={STAMP}&X-Amz-Expires=60&X-Amz-SignedHeaders={signed}"
@@ -210,7 +211,7 @@ fn assert_genuine(head: &Parts, identity: &Identity) {
         let value = text("authorization").expect("an Authorization header");
         let part = |name: &str| {
             let parts = value.strip_prefix("AWS4-HMAC-SHA256 ").expect("the algorithm").split(',').map(|part| part.trim_matches(' '));
-            parts.filter_map(|part| part.strip_prefix(name)).next().expect("a component").to_owned()
+            parts.into_iter().find_map(|part| part.strip_prefix(name)).expect("a component").to_owned()
         };
         let stamp = text("x-amz-date").unwrap_or_else(|| STAMP.to_owned());
         (part("Credential="), part("SignedHeaders="), part("Signature="), stamp)

@@ -53,7 +53,10 @@ pub(crate) fn aws_chunked(bytes: &[u8]) {
     let decode = |cut: &[&[u8]]| decode(kind, with_trailer, wire.len() as u64, declared, cut);
     let whole = decode(&[&wire]);
     for cut in [wire.chunks(1).collect(), pieces(&wire, seed)] {
-        assert_eq!(decode(&cut), whole, "cut in another way");
+        let found = decode(&cut);
+        // What is too long is seen with the piece that brings it, and so before or after what else is wrong.
+        let too_long = [&found, &whole].into_iter().any(|result| matches!(result, Err(BodyError::TooLong { .. })));
+        assert!(found == whole || too_long && found.is_err() && whole.is_err(), "cut in another way: {found:?}, {whole:?}");
     }
     match whole {
         Ok((found, end)) => {

@@ -6,7 +6,9 @@ use holdfast_s3::{
     error::Code,
     fields::effective_headers,
     query::Query,
-    route::Operation::{self, *},
+    route::Operation::{
+        self, CompleteMultipartUpload, CopyObject, DeleteObject, GetObject, HeadObject, PutObject, RenameObject, UploadPartCopy,
+    },
     sources,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -274,7 +276,7 @@ fn check_range(range: ByteRange, size: u64) {
 /// `bytes=first-last`, `bytes=first-`, `bytes=-n`; white space at the ends of each part; what does not fit is behind every object.
 fn expected_range(text: &str) -> Option<ByteRange> {
     let equals = text.find('=')?;
-    if text[..equals].trim().to_ascii_lowercase() != "bytes" {
+    if !text[..equals].trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
     let set = text[equals + 1..].trim();

@@ -53,7 +53,7 @@ fn path_of(target: &str) -> String {
 fn plain_reading(followed: &Followed) -> Vec<Read> {
     let (mut rest, mut requests) = (followed.judged.as_slice(), Vec::new());
     while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
-        let head = std::str::from_utf8(&rest[..end]).map(str::to_owned).unwrap_or_else(|_| latin(&rest[..end]));
+        let head = std::str::from_utf8(&rest[..end]).map_or_else(|_| latin(&rest[..end]), str::to_owned);
         rest = &rest[end + 4..];
         let mut lines = head.split("\r\n");
         let first = lines.next().unwrap();

@@ -2,7 +2,13 @@
 //!
 //! A function takes any bytes and panics exactly if a property is broken. Each says more than "no panic": what is read is compared with
 //! a second reading that is written here from the specification, or the same bytes are read in several ways that must agree.
-#![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used, reason = "test code: a panic is a finding")]
+#![allow(
+    missing_docs,
+    clippy::format_push_string,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "test code: a panic is a finding"
+)]
 
 mod auth;
 mod chunked;
@@ -16,8 +22,11 @@ mod records;
 mod signer;
 mod sources;
 
+/// What a target does with an input: it panics if a property is broken.
+pub type Check = fn(&[u8]);
+
 /// Every target: its name, and what it checks.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Check)] = &[
     ("sigv4_header", auth::sigv4_header),
     ("sigv4_presigned", auth::sigv4_presigned),
     ("aws_chunked", chunked::aws_chunked),

@@ -35,6 +35,7 @@ fn stable<T: Debug + PartialEq>(bytes: &[u8], decode: fn(&[u8]) -> Result<T, Dam
     let again = decode(&written).expect("what was written");
     assert_eq!(again, read);
     assert_eq!(encode(&again), written);
+    assert!(decode(&[&written[..], &[0]].concat()).is_err(), "a record ends where it ends");
     for cut in 0..written.len().min(64) {
         assert!(decode(&written[..cut]).is_err(), "a record that is cut short is damaged");
     }

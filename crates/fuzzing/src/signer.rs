@@ -52,7 +52,7 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn encode(bytes: &[u8], slash_stays: bool) -> String {
+pub(crate) fn encode(bytes: &[u8], slash_stays: bool) -> String {
     let mut out = String::new();
     for byte in bytes {
         match byte {

@@ -1,5 +1,5 @@
 //! Every input in `fuzz/corpus` and `fuzz/regressions`, on stable, without libFuzzer.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     fs,

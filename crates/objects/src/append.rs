@@ -84,7 +84,10 @@ impl Objects {
 
     /// Stages the bytes anew; `None` if the object has other bytes by now.
     async fn copy_bytes(&self, place: &Place, shared: Content) -> Result<Option<OwnCopy>, ObjectsError> {
-        let open = self.open(&place.bucket, &place.key, &holdfast_model::ReadConditions::default()).await?;
+        let open = match self.open(&place.bucket, &place.key, &holdfast_model::ReadConditions::default()).await {
+            Err(ObjectsError::NoSuchKey) => return Ok(None),
+            open => open?,
+        };
         if open.content().id != shared.id {
             return Ok(None);
         }

@@ -112,7 +112,11 @@ impl Objects {
                 Some(Err(damaged)) => return Commit::Refuse(damaged.into()),
                 Some(Ok(bucket)) => bucket,
             };
-            if bucket.id != id || bucket.state != attempt {
+            if bucket.id != id {
+                // The one that was to be deleted is gone; another of its name is there by now.
+                return Commit::Refuse(ObjectsError::NoSuchBucket);
+            }
+            if bucket.state != attempt {
                 // A write wiped the mark, so there is something in it; or another delete set its own, and will see it through.
                 let written = bucket.state == BucketState::Active;
                 return Commit::Refuse(if written { ObjectsError::BucketNotEmpty } else { ObjectsError::Contended });

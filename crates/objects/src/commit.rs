@@ -300,10 +300,10 @@ impl<'a> Meeting<'a> {
     }
 
     fn appended(&self, append: &AppendChange, before: &ObjectRecord) -> Result<(ObjectRecord, ManifestRecord), NotWritten> {
-        let mut pieces = match before.content.kind {
-            ContentKind::Pieces => manifest_at(self.records, 2)?.pieces,
-            ContentKind::Empty => Vec::new(),
-            ContentKind::Inline | ContentKind::Blob => vec![piece_of(before, 1)?],
+        let (met, mut pieces) = match before.content.kind {
+            ContentKind::Pieces => manifest_at(self.records, 2).map(|manifest| (manifest.algorithm, manifest.pieces))?,
+            ContentKind::Empty => (None, Vec::new()),
+            ContentKind::Inline | ContentKind::Blob => (algorithm_of(before), vec![piece_of(before, 1)?]),
         };
         let added = &append.first.object;
         let size = before.current.size + added.current.size;
@@ -326,7 +326,15 @@ impl<'a> Meeting<'a> {
         object.content = Content { kind: ContentKind::Pieces, id: append.manifest, shared: false };
         object.parts = u16::try_from(pieces.len()).ok();
         object.checksum = appended_checksum(before, added);
-        let algorithm = object.checksum.as_ref().map(|stored| stored.checksum.algorithm());
+        let algorithm = algorithm_of(&object);
+        // A list of pieces names one algorithm: checksums of another would pass for its.
+        let last = pieces.len() - 1;
+        for (nth, piece) in pieces.iter_mut().enumerate() {
+            let own = if nth < last { met } else { algorithm_of(added) };
+            if algorithm.is_none() || own != algorithm {
+                piece.checksum.clear();
+            }
+        }
         Ok((object, ManifestRecord { algorithm, pieces }))
     }
 
@@ -374,7 +382,7 @@ impl<'a> Meeting<'a> {
         object.attributes = copy.attributes.clone().unwrap_or(object.attributes);
         object.tags = copy.tags.clone().unwrap_or(object.tags);
         object.checksum = copy.checksum.clone().or(object.checksum);
-        let has = object.checksum.as_ref().map(|stored| stored.checksum.algorithm());
+        let has = algorithm_of(&object);
         if copy.algorithm.is_some() && copy.algorithm != has {
             return Err(NotWritten::Moved);
         }
@@ -485,6 +493,10 @@ pub(crate) fn piece_of(object: &ObjectRecord, number: u64) -> Result<Piece, NotW
         md5: md5_in(&object.current.etag).ok_or(damaged)?,
         checksum: object.checksum.as_ref().map(|stored| stored.checksum.value().to_vec()).unwrap_or_default(),
     })
+}
+
+fn algorithm_of(object: &ObjectRecord) -> Option<ChecksumAlgorithm> {
+    object.checksum.as_ref().map(|stored| stored.checksum.algorithm())
 }
 
 fn md5_in(etag: &ETag) -> Option<[u8; 16]> {

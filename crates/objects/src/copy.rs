@@ -47,8 +47,9 @@ impl Objects {
         })?;
         if request.checksum.is_some() {
             // Computing a checksum reads the whole source: what is refused already is refused before.
-            let Place { bucket, key, .. } = &request.arrived.place;
-            self.arrive(bucket, key, &request.conditions, WriteOperation::Copy, &request.caller).await?;
+            let Arrived { place, arrival } = &request.arrived;
+            let object = self.object_record(place).await?;
+            self.judge_early(object, &request.conditions, *arrival, WriteOperation::Copy, &request.caller)?;
         }
         let payload = md5_of([source.bucket.as_str().as_bytes(), b"/", source.key.as_bytes()]);
         let mark = request.caller.mark(WriteOperation::Copy, payload);
@@ -90,7 +91,10 @@ impl Objects {
         else {
             return Ok((met.content, None));
         };
-        draft.conditions.judge_copy(&met.current, self.clock.now()).map_err(ObjectsError::SourcePrecondition)?;
+        if draft.conditions.judge_copy(&met.current, self.clock.now()).is_err() {
+            // Nothing is read for what is refused. The decision says so, or that this request was carried out before.
+            return Ok((met.content, None));
+        }
         let open = match self.open(&source.bucket, &source.key, &ReadConditions::default()).await {
             Err(ObjectsError::NoSuchKey) => return Ok((Content::EMPTY, None)),
             open => open?,

@@ -55,15 +55,24 @@ impl Objects {
         let record = self.metadata.get(&object_key(place.id, key)).await?;
         let object = record.map(|bytes| ObjectRecord::decode(&bytes)).transpose()?;
         let arrival = if object.is_some() { Arrival::Present } else { Arrival::Absent };
-        if let Err(refusal) = conditions.judge(object.as_ref().map(|o| &o.current), arrival, self.clock.now()) {
-            // What this very request wrote, sent before, is no reason to refuse; whether it did is known when the body is.
-            let mark = object.and_then(|o| o.mark);
-            let perhaps_repeated = mark.is_some_and(|m| caller.mark(operation, m.payload).as_ref() == Some(&m));
-            if !perhaps_repeated {
-                return Err(refusal.into());
-            }
-        }
+        self.judge_early(object, conditions, arrival, operation, caller)?;
         Ok(Arrived { place, arrival })
+    }
+
+    /// Refuses what is refused already, unless what stands there may be this very request's, sent before.
+    pub(crate) fn judge_early(
+        &self,
+        object: Option<ObjectRecord>,
+        conditions: &WriteConditions,
+        arrival: Arrival,
+        operation: WriteOperation,
+        caller: &Caller,
+    ) -> Result<(), ObjectsError> {
+        let Err(refusal) = conditions.judge(object.as_ref().map(|o| &o.current), arrival, self.clock.now()) else { return Ok(()) };
+        // Whether this very request wrote it is known when its body is.
+        let mark = object.and_then(|o| o.mark);
+        let perhaps_repeated = mark.is_some_and(|m| caller.mark(operation, m.payload).as_ref() == Some(&m));
+        if perhaps_repeated { Ok(()) } else { Err(refusal.into()) }
     }
 
     /// The early look of an operation without a body: remembers whether the key had an object, and leaves every judgement to the commit

@@ -68,7 +68,7 @@ pub fn served(pieces: Vec<Vec<u8>>) -> Vec<Read> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let timeouts = Timeouts { head: Duration::from_hours(1), stall: Duration::from_hours(1) };
-        let guard = WireGuard::new(Pieces { pieces, next: 0, yielded: false }, timeouts, Arc::default());
+        let guard = WireGuard::new(Peer { pieces, next: 0, yielded: false }, timeouts, Arc::default());
         let service = service_fn(|request: Request<Incoming>| record(request, Arc::clone(&read)));
         // How a connection ends is hyper's affair; what it read of it is ours.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(guard), service).await;
@@ -88,13 +88,13 @@ async fn record(request: Request<Incoming>, read: Arc<Mutex<Vec<Read>>>) -> Resu
 }
 
 /// A peer that sends these pieces, then ends, and takes every answer.
-struct Pieces {
+struct Peer {
     pieces: Vec<Vec<u8>>,
     next: usize,
     yielded: bool,
 }
 
-impl AsyncRead for Pieces {
+impl AsyncRead for Peer {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Nothing is there between two pieces, so that the guard sees each of them alone.
         if !std::mem::replace(&mut self.yielded, true) {
@@ -114,7 +114,7 @@ impl AsyncRead for Pieces {
     }
 }
 
-impl AsyncWrite for Pieces {
+impl AsyncWrite for Peer {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }

@@ -1,0 +1,146 @@
+//! Power cuts. What was answered is there afterwards, what was under way is there wholly or not at all, and the store goes on.
+//!
+//! The workload runs once on a disk that keeps an image before every sync: each image is what a cut at that point leaves, and each is
+//! judged. Random cuts run the workload again, with the power gone in the middle of it, and let some of what was not synced survive.
+//!
+//! `HOLDFAST_CUT_SEEDS` is the number of random cuts, `HOLDFAST_CUT_SEED` the first (to see one again).
+
+mod support;
+
+use std::time::Instant;
+
+use holdfast_crash::{CutAt, Image, Medium, Random, Rules, Survivors};
+use support::{
+    MountedDisk, can_mount,
+    model::possible_states,
+    runtime, setting,
+    verdict::{Caught, judge, judge_images, judge_with},
+    workload::{self, Ended},
+    world::{History, World},
+};
+
+const STRICT: Rules = Rules { entry_follows_file: false };
+const AS_EXT4: Rules = Rules { entry_follows_file: true };
+
+/// Runs the workload to its end and keeps an image of every sync point.
+fn traced(rules: Rules) -> (Vec<Image>, History) {
+    holdfast_embedded::faults::set_memtable_bytes(workload::MEMTABLE_BYTES);
+    let (mounted, history) = (MountedDisk::new(Medium::new(rules)), History::default());
+    let noted = history.clone();
+    mounted.disk.keep_images(move || noted.len());
+    let ended = runtime().block_on(workload::run(&mounted.data(), &history));
+    assert_eq!(ended, Ended::Whole);
+    let images = mounted.disk.take_images();
+    println!("{} sync points, {} different images, {} requests", mounted.disk.counts().syncs, images.len(), history.len() / 2);
+    for part in ["tables/", "blobs/", "extents/", ".jnl", "FORMAT"] {
+        assert!(images.iter().any(|image| image.next.contains(part)), "the workload syncs no {part}");
+    }
+    (images, history)
+}
+
+fn report(what: &str, caught: &[Caught]) {
+    for caught in caught {
+        println!("{what}: cut before sync {} to {} ({}): {}", caught.since_sync, caught.sync, caught.next, caught.message);
+    }
+    assert!(caught.is_empty(), "{what}: {} cuts lost something", caught.len());
+}
+
+fn every_sync_point(rules: Rules) {
+    if !can_mount() {
+        return;
+    }
+    let since = Instant::now();
+    let (images, history) = traced(rules);
+    let caught = judge_images(&images, &history, Survivors::None, false);
+    println!("{rules:?}: {} images judged in {:?}", images.len(), since.elapsed());
+    report("every sync point", &caught);
+}
+
+#[test]
+fn a_cut_at_every_sync_point_loses_nothing_that_was_answered() {
+    every_sync_point(STRICT);
+}
+
+#[test]
+fn a_cut_at_every_sync_point_loses_nothing_where_entries_follow_files() {
+    every_sync_point(AS_EXT4);
+}
+
+/// Cuts an opening that follows a cut, at every sync point.
+fn recovery(rules: Rules) {
+    if !can_mount() {
+        return;
+    }
+    let (images, history) = traced(rules);
+    let seeds = setting("HOLDFAST_CUT_SEEDS", 6);
+    for n in 0..seeds {
+        let image = &images[(images.len() - 1) * (n as usize + 1) / seeds as usize];
+        let possible = possible_states(&history.events()[..image.position as usize]).unwrap();
+        for survivors in [Survivors::None, Survivors::Some(n)] {
+            let mounted = MountedDisk::new(image.medium.after_cut(survivors));
+            mounted.disk.keep_images(|| 0);
+            runtime().block_on(async {
+                let world = World::open(&mounted.data(), &history).unwrap();
+                world.store.reclaimed().await;
+                world.store.close().await;
+            });
+            let openings = mounted.disk.take_images();
+            println!("cut before sync {} ({survivors:?}), then at {} sync points of the opening", image.sync, openings.len());
+            for second in [Survivors::None, Survivors::Some(n)] {
+                report("recovery", &judge_with(&openings, second, false, &history, |_| Ok(possible.clone())));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_at_every_sync_point_of_recovery_loses_nothing() {
+    recovery(STRICT);
+}
+
+#[test]
+fn a_cut_at_every_sync_point_of_recovery_loses_nothing_where_entries_follow_files() {
+    recovery(AS_EXT4);
+}
+
+/// Calls of the whole workload, about: a cut that is planned later leaves the end of it.
+const CALLS: u64 = 8000;
+
+#[test]
+fn a_random_cut_that_lets_some_of_the_unsynced_survive_loses_nothing() {
+    if !can_mount() {
+        return;
+    }
+    holdfast_embedded::faults::set_memtable_bytes(workload::MEMTABLE_BYTES);
+    let (first, count) = (setting("HOLDFAST_CUT_SEED", 1), setting("HOLDFAST_CUT_SEEDS", 24));
+    for seed in first..first + count {
+        if let Err(message) = random_cut(seed) {
+            panic!("HOLDFAST_CUT_SEED={seed}: {message}");
+        }
+    }
+}
+
+fn random_cut(seed: u64) -> Result<(), String> {
+    let mut random = Random::new(seed);
+    let rules = Rules { entry_follows_file: random.below(2) == 0 };
+    let survivors = match random.below(3) {
+        0 => Survivors::None,
+        1 => Survivors::Some(seed),
+        _ => Survivors::TornLast(seed),
+    };
+    let at = match random.below(4) {
+        0 => CutAt::AfterSync(1 + random.below(450)),
+        _ => CutAt::Call(1 + random.below(CALLS)),
+    };
+    let (mounted, history) = (MountedDisk::new(Medium::new(rules)), History::default());
+    mounted.disk.cut(at, survivors);
+    let ended = runtime().block_on(workload::run(&mounted.data(), &history));
+    let (left, when) = match mounted.disk.after_cut() {
+        Some(left) => (left, "during the workload"),
+        None => (mounted.disk.medium().after_cut(survivors), "after it"),
+    };
+    println!("seed {seed}: cut {at:?} {survivors:?} {rules:?} {when}, {} events", history.len());
+    let is_cut_short = mounted.disk.after_cut().is_some();
+    assert!(is_cut_short || ended == Ended::Whole, "{ended:?} without a cut");
+    judge(left, &possible_states(&history.events())?, &history)
+}
