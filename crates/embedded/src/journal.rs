@@ -89,16 +89,6 @@ impl End {
     }
 }
 
-/// Whether no journal holds anything.
-pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
-    for path in journals(records)? {
-        if !without_zeros(&fs::read(path)?).is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// The journals, the active one last.
 fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = numbered(records, ".jnl")?;
