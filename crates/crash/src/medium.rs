@@ -165,6 +165,14 @@ impl Medium {
         self.nodes.values().map(file).sum()
     }
 
+    /// Every file with its length, every folder without.
+    pub fn tree(&self) -> Vec<(PathBuf, Option<u64>)> {
+        let len = |node: &Arc<Node>| if let Kind::File(file) = &node.kind { Some(file.written.len()) } else { None };
+        let mut tree: Vec<_> = self.nodes.iter().map(|(number, node)| (self.path(*number), len(node))).collect();
+        tree.sort();
+        tree
+    }
+
     /// What a node looks like.
     ///
     /// # Errors

@@ -85,6 +85,7 @@ const ROWS: &[Row] = &[
     site(SyncSite::Ancestors, "a data folder that somebody else made, or an earlier start that was killed"),
     site(SyncSite::FormatFile, "the file FORMAT"),
     site(SyncSite::FormatFolder, "that FORMAT is there before `records` is"),
+    site(SyncSite::NewRecords, "the folders of fjall's keyspaces, which it does not sync itself, before `records` is there"),
     site(SyncSite::KeyspaceFolders, "the folders of fjall's keyspaces, which it does not sync itself"),
     site(SyncSite::ValueFileEntries, "the entries of fjall's files of separated values, which it does not sync itself"),
     files("fjall: `*.jnl`", "the journal, whoever syncs it", |path| path.ends_with(".jnl")),

@@ -132,16 +132,6 @@ pub(crate) fn end_of(bytes: &[u8]) -> Result<(usize, bool), usize> {
     End::of(bytes).map(|end| (end.valid, end.is_torn)).map_err(|damage| damage.at)
 }
 
-/// Whether no journal holds anything.
-pub(crate) fn is_blank(records: &Path) -> io::Result<bool> {
-    for path in journals(records)? {
-        if !without_zeros(&fs::read(path)?).is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// The journals, the active one last.
 pub(crate) fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = numbered(records, ".jnl")?;

@@ -21,11 +21,10 @@ use parking_lot::Mutex;
 
 use crate::{
     FailPoint, OpenError, failpoints,
-    folder::create_durably,
     journal,
     oldest_batch::OldestBatch,
     stats::Stats,
-    syncs::{SyncSite, sync_folders},
+    syncs::{SyncSite, sync_folder, sync_folders},
     table_lists,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
@@ -49,11 +48,36 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Opens the records and brings them to the state after the last durable batch.
+    /// Opens the records and brings them to the state after the last durable batch. If there are none, creates them.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        if !has_marker(path)? {
-            begin_anew(path)?;
+        if !path.try_exists().map_err(|e| OpenError::io(path, e))? {
+            Self::create(path, cache_bytes)?;
         }
+        if !has_marker(path)? {
+            let marker = path.join(FJALL_MARKER);
+            return Err(OpenError::Records(format!("{} is missing or damaged", marker.display())));
+        }
+        Self::open_existing(path, cache_bytes)
+    }
+
+    /// Creates empty records: all of them, or none. fjall trips over what a creation leaves that was cut short, and may do so later than
+    /// at the next start: it gives the number of a keyspace whose folder was lost to another one, and keeps the settings of both.
+    fn create(path: &Path, cache_bytes: u64) -> Result<(), OpenError> {
+        let fresh = path.with_extension("new");
+        let unfinished = fs::remove_dir_all(&fresh);
+        if let Err(e) = unfinished
+            && e.kind() != io::ErrorKind::NotFound
+        {
+            return Err(OpenError::io(&fresh, e));
+        }
+        fs::create_dir(&fresh).map_err(|e| OpenError::io(&fresh, e))?;
+        drop(Self::open_existing(&fresh, cache_bytes)?);
+        sync_folders(SyncSite::NewRecords, &fresh).map_err(|e| OpenError::io(&fresh, e))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::rename(&fresh, path).and_then(|()| sync_folder(SyncSite::RecordsFolder, folder)).map_err(|e| OpenError::io(path, e))
+    }
+
+    fn open_existing(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
         failpoints::reach(FailPoint::BeforeJournal);
         table_lists::verify(path)?;
         journal::make_durable(path)?;
@@ -73,7 +97,7 @@ impl Engine {
         let engine = Self { db, families, system, value_files: Mutex::default() };
         oldest.verify(engine.keyspaces())?;
         // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
-        // a process may have been killed between creating them and this.
+        // a later version may have more families, and a process may have been killed between creating one and this.
         sync_folders(SyncSite::KeyspaceFolders, path).map_err(|e| OpenError::io(path, e))?;
         engine.wait_for_recovered_memtables();
         engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
@@ -145,7 +169,7 @@ impl Engine {
     }
 }
 
-/// Whether fjall has written its marker. A power cut can leave its entry without its bytes.
+/// Whether fjall's marker is there and whole.
 fn has_marker(path: &Path) -> Result<bool, OpenError> {
     let path = path.join(FJALL_MARKER);
     match fs::read(&path) {
@@ -154,21 +178,6 @@ fn has_marker(path: &Path) -> Result<bool, OpenError> {
         // That it cannot be read does not mean that it is not there.
         Err(e) => Err(OpenError::io(&path, e)),
     }
-}
-
-/// A first start that was cut short leaves files that fjall trips over. They hold nothing: fjall writes its marker before it
-/// takes a batch. Whatever else is there without a marker is not touched.
-fn begin_anew(path: &Path) -> Result<(), OpenError> {
-    let io = |e| OpenError::io(path, e);
-    if path.try_exists().map_err(io)? {
-        let keyspaces = path.join("keyspaces");
-        let unused = !keyspaces.try_exists().map_err(io)? || fs::read_dir(&keyspaces).map_err(io)?.next().is_none();
-        if !unused || !journal::is_blank(path).map_err(io)? {
-            return Err(OpenError::Records(format!("{} is missing or damaged", path.join(FJALL_MARKER).display())));
-        }
-        fs::remove_dir_all(path).map_err(io)?;
-    }
-    create_durably(SyncSite::RecordsFolder, path)
 }
 
 /// The durable state after one batch.

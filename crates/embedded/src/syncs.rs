@@ -33,7 +33,9 @@ pub enum SyncSite {
     ExtentFolders,
     /// The folder `extents` in the data folder.
     ExtentsFolder,
-    /// The folder `records` in the data folder.
+    /// All folders of records that are being created.
+    NewRecords,
+    /// The folder `records` in the data folder, once they are.
     RecordsFolder,
     /// The data folder in the folder above it, when it is made.
     DataFolder,
@@ -52,7 +54,7 @@ pub enum SyncSite {
 #[cfg(feature = "faults")]
 impl SyncSite {
     /// All sites.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::JournalBatch,
         Self::JournalClose,
         Self::JournalRewrite,
@@ -63,6 +65,7 @@ impl SyncSite {
         Self::ExtentWriteBack,
         Self::ExtentFolders,
         Self::ExtentsFolder,
+        Self::NewRecords,
         Self::RecordsFolder,
         Self::DataFolder,
         Self::Ancestors,

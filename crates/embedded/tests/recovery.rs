@@ -179,19 +179,14 @@ async fn writes_go_on_after_a_kill_that_left_many_sealed_memtables() {
 #[test]
 fn a_first_start_that_was_cut_short_is_begun_anew() {
     let folder = fresh_records();
-    let records = folder.path().join("records");
-    for leave in [None, Some("keyspaces"), Some("lock"), Some("0.jnl"), Some("version")] {
+    let (records, unfinished) = (folder.path().join("records"), folder.path().join("records.new"));
+    for leave in ["keyspaces/1/tables/0", "lock", "0.jnl", "version"] {
         fs::remove_dir_all(&records).expect("a removal");
-        match leave {
-            None => {}
-            Some("keyspaces") => fs::create_dir_all(records.join("keyspaces")).expect("a folder"),
-            Some(file) => {
-                fs::create_dir_all(records.join("keyspaces")).expect("a folder");
-                fs::write(records.join(file), vec![0; 1 << 16]).expect("a file");
-            }
-        }
+        fs::create_dir_all(unfinished.join(leave).parent().expect("a folder")).expect("a folder");
+        fs::write(unfinished.join(leave), vec![0; 1 << 16]).expect("a file");
         drop(open(folder.path()));
         until_free(folder.path());
+        assert!(records.join("version").exists() && !unfinished.exists(), "{leave}");
     }
 }
 

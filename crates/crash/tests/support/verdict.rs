@@ -65,8 +65,12 @@ pub fn judge_with(
 /// Judges one disk. Panics of the store count as a verdict.
 pub fn judge(medium: Medium, possible: &BTreeSet<State>, history: &History) -> Result<(), String> {
     let run = || {
-        let mounted = MountedDisk::new(medium);
-        runtime().block_on(judge_mounted(&mounted.data(), possible, history))
+        let mounted = MountedDisk::new(medium.clone());
+        let verdict = runtime().block_on(judge_mounted(&mounted.data(), possible, history));
+        if verdict.is_err() && std::env::var_os("HOLDFAST_CUT_DUMP").is_some() {
+            eprintln!("{verdict:?}\nfound: {:#?}\nnow: {:#?}", medium.tree(), mounted.disk.medium().tree());
+        }
+        verdict
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
