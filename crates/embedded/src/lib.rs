@@ -10,6 +10,8 @@
 
 mod check;
 mod committer;
+#[cfg(test)]
+mod committer_tests;
 mod direct_file;
 mod error;
 mod extent_format;
@@ -22,7 +24,9 @@ mod records;
 mod shared;
 mod space;
 mod stats;
+mod sync;
 mod tuning;
+mod upkeep;
 mod value_files;
 
 use std::{
