@@ -11,17 +11,12 @@ use std::{
     collections::HashMap,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use fjall::{AbstractTree as _, PersistMode};
 use holdfast_store::{BlobId, Decide, Decision, Family, Outcome, RecordKey, Records, StoreError, Write};
-use rustix::io::Errno;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
@@ -29,15 +24,15 @@ use crate::{
     extents::Extents,
     failpoints,
     folder::Folder,
-    records::{Engine, KEY_BYTES_MAX, View},
+    records::{CommitError, Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
-    space::{Room, is_full},
-    syncs::{SyncSite, journal_mode},
+    space::Room,
+    sync::{Instant, Receiver, RecvTimeoutError, park_timeout},
     tuning::{
-        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, JOURNAL_BYTES_BEHIND_MAX, LEVEL_ZERO_RUNS_LIMIT,
-        LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, SHADOWED_VERSIONS_MAX, STALL_POLL, STAMPS_RESERVED,
-        VALUE_FILES_EVERY,
+        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, LEVEL_ZERO_RUNS_LIMIT, LEVEL_ZERO_RUNS_MAX,
+        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, STALL_POLL, STAMPS_RESERVED,
     },
+    upkeep::Upkeep,
 };
 
 type Answer = Result<Outcome, StoreError>;
@@ -81,7 +76,7 @@ pub(crate) struct Committer {
     /// Blobs that a batch of unknown outcome would name. Those who sent it have forgotten them; the reopened records tell.
     in_doubt: Vec<BlobId>,
     /// How long readers are waited for before the records are reopened.
-    reader_wait: Duration,
+    pub(crate) reader_wait: Duration,
     /// No earlier than this are the records reopened: readers that held on to them have had them back for a while.
     heal_after: Option<Instant>,
 }
@@ -177,7 +172,7 @@ impl Committer {
                 let goes_on = sealed < SEALED_MEMTABLES_MAX && runs < LEVEL_ZERO_RUNS_LIMIT;
                 return if goes_on { Ok(view) } else { Err(StoreError::Busy) };
             }
-            std::thread::park_timeout(STALL_POLL);
+            park_timeout(STALL_POLL);
         }
     }
 
@@ -206,7 +201,7 @@ impl Committer {
         self.upkeep.note(&overlay, &shadows, bytes as u64);
         self.upkeep.reserved_stamps |= reserve.is_some();
         failpoints::reach(FailPoint::BeforeBatch);
-        match write_durably(&view.engine, &overlay, reserve) {
+        match view.engine.write_durably(&overlay, reserve) {
             Ok(()) => {
                 failpoints::reach(FailPoint::BatchDurable);
                 self.last_stamp = last_stamp;
@@ -235,32 +230,30 @@ impl Committer {
     }
 
     /// Stops writing after a failed commit, and says what it means for the batch.
-    fn fail(&mut self, error: &fjall::Error) -> StoreError {
+    fn fail(&mut self, error: &CommitError) -> StoreError {
         tracing::error!(%error, "a commit failed");
         match error {
-            // Told before anything is written: a flush or compaction failed, most likely for want of space. What it wrote is
-            // not used, and what it was to keep is in the journal.
-            fjall::Error::Poisoned => {
+            CommitError::Background => {
                 let again = self.reopened.is_none_or(|at| at.elapsed() > BACKGROUND_REOPEN_PAUSE);
                 let full = self.shared.space.room() != Room::Bodies;
                 self.reopened = Some(Instant::now());
                 self.shared.stop(if full || again { Health::Full } else { Health::Poisoned("a flush or compaction failed".into()) });
                 self.shared.admit().err().unwrap_or(StoreError::Busy)
             }
-            fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) if is_full(e) => {
+            CommitError::Full => {
                 self.shared.stop(Health::Full);
                 StoreError::Indefinite("the disk filled up while the batch was written".into())
             }
-            other => {
-                self.shared.stop(Health::Poisoned(other.to_string()));
-                StoreError::Indefinite(format!("writing the batch failed: {other}"))
+            CommitError::Other(why) => {
+                self.shared.stop(Health::Poisoned(why.clone()));
+                StoreError::Indefinite(format!("writing the batch failed: {why}"))
             }
         }
     }
 
     /// fjall tells of a flush or compaction that failed only to whoever writes.
     fn notice_background_failure(&mut self, view: &View) -> Result<(), StoreError> {
-        view.engine.db.persist(PersistMode::Buffer).map_err(|error| self.fail(&error))
+        view.engine.notice_background_failure().map_err(|error| self.fail(&error))
     }
 
     fn idle(&mut self) {
@@ -278,7 +271,7 @@ impl Committer {
     }
 
     /// Reopens the records in place after the disk was full, once there is room again.
-    fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         if self.shared.health() != Health::Full || self.shared.space.room() != Room::Bodies {
             return;
         }
@@ -314,7 +307,7 @@ impl Committer {
     /// Refuses what still comes, syncs, and lets the database go.
     fn close(&mut self) {
         failpoints::reach(FailPoint::Closing);
-        let synced = self.shared.view().map(|view| view.engine.db.persist(journal_mode(SyncSite::JournalClose, PersistMode::SyncAll)));
+        let synced = self.shared.view().map(|view| view.engine.sync());
         if let Ok(Err(error)) = synced {
             tracing::warn!(%error, "the last sync failed; what was acknowledged was synced before");
         }
@@ -454,89 +447,6 @@ fn named_blobs(overlay: &HashMap<RecordKey, Option<Bytes>>) -> impl Iterator<Ite
     named.filter_map(|(key, _)| key.bytes.as_ref().try_into().ok().map(BlobId::from_bytes))
 }
 
-/// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
-fn write_durably(engine: &Engine, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), fjall::Error> {
-    if failpoints::disk_seems_full() {
-        return Err(fjall::Error::Io(Errno::NOSPC.into()));
-    }
-    let mut batch = engine.db.batch().durability(Some(journal_mode(SyncSite::JournalBatch, PersistMode::SyncData)));
-    for (key, value) in overlay {
-        let keyspace = engine.keyspace(key.family);
-        // Copies: a memtable must not keep the large buffers alive of which these may be slices.
-        match value {
-            Some(value) => batch.insert(keyspace, key.bytes.as_ref(), value.as_ref()),
-            None => batch.remove(keyspace, key.bytes.as_ref()),
-        }
-    }
-    if let Some(limit) = stamp_limit {
-        engine.reserve_stamps(&mut batch, limit);
-    }
-    batch.commit()
-}
-
-/// What has gathered in each keyspace since its memtable was rotated, by what fjall does not count itself.
-#[derive(Default)]
-struct Upkeep {
-    written_bytes: u64,
-    batches: u64,
-    families: HashMap<Family, Gathered>,
-    /// The system's memtable holds a record that would keep its journal alive.
-    reserved_stamps: bool,
-}
-
-#[derive(Default)]
-struct Gathered {
-    shadows: u64,
-    /// Where the journal was at the first write of the memtable.
-    first_write_at: Option<u64>,
-    memtable: Option<u64>,
-}
-
-impl Upkeep {
-    fn note(&mut self, overlay: &HashMap<RecordKey, Option<Bytes>>, shadows: &[Family], bytes: u64) {
-        for key in overlay.keys() {
-            self.families.entry(key.family).or_default().first_write_at.get_or_insert(self.written_bytes);
-        }
-        for family in shadows {
-            self.families.entry(*family).or_default().shadows += 1;
-        }
-        self.written_bytes += bytes;
-    }
-
-    /// Rotates memtables that hold too many shadowed versions, or that keep old journals alive.
-    fn rotate(&mut self, engine: &Engine, stats: &crate::Stats) {
-        self.batches += 1;
-        if self.batches.is_multiple_of(VALUE_FILES_EVERY) {
-            engine.keep_value_files_ahead();
-        }
-        if self.reserved_stamps {
-            // Seldom: once a start, and once a million commits.
-            self.reserved_stamps = !engine.rotate_system();
-        }
-        let now = self.written_bytes;
-        for (family, gathered) in &mut self.families {
-            let by_count = gathered.shadows > SHADOWED_VERSIONS_MAX;
-            let by_journal = gathered.first_write_at.is_some_and(|at| now - at > JOURNAL_BYTES_BEHIND_MAX);
-            if !by_count && !by_journal {
-                continue;
-            }
-            let keyspace = engine.keyspace(*family);
-            let active = keyspace.tree.active_memtable().id();
-            let rotated_by_fjall = gathered.memtable.replace(active).is_some_and(|seen| seen != active);
-            if !rotated_by_fjall && keyspace.sealed_memtable_count() == 0 {
-                (if by_count { &stats.rotations_by_count } else { &stats.rotations_by_journal }).add(1);
-                if let Err(error) = keyspace.rotate_memtable() {
-                    tracing::error!(%error, family = family.name(), "rotating a memtable failed");
-                }
-                failpoints::reach(FailPoint::MemtableRotated);
-                gathered.memtable = Some(keyspace.tree.active_memtable().id());
-            }
-            gathered.shadows = 0;
-            gathered.first_write_at = None;
-        }
-    }
-}
-
 /// A committer that panicked cannot know what it left behind.
 struct PoisonOnPanic(Arc<Shared>);
 
@@ -545,37 +455,5 @@ impl Drop for PoisonOnPanic {
         if std::thread::panicking() {
             self.0.stop(Health::Poisoned("the committer panicked".into()));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::{Stats, space::Space};
-
-    #[test]
-    fn a_reader_that_does_not_let_go_keeps_the_view_from_others_half_of_the_time_at_most() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
-        let view = View::first(Arc::new(Engine::open(&folder.records(), 1 << 20).unwrap())).unwrap();
-        let (stats, space) = (Arc::new(Stats::default()), Space::new(dir.path().to_owned(), 0));
-        let extents = Arc::new(Extents::new(folder.extents(), space.clone(), Arc::clone(&stats)).unwrap());
-        let shared = Arc::new(Shared::new(stats, space, view));
-        let (_queue, waiting) = mpsc::channel();
-        let mut committer = Committer::new((Arc::clone(&shared), extents), waiting, folder, Options::default(), 0);
-        committer.reader_wait = Duration::from_millis(300);
-        shared.stop(Health::Full);
-
-        let (scan, since) = (shared.view().unwrap(), Instant::now());
-        committer.heal();
-        assert!(shared.view().is_ok() && shared.health() == Health::Full, "it could not be reopened");
-        drop(scan);
-        while shared.health() == Health::Full {
-            committer.heal();
-        }
-        assert!(since.elapsed() >= 2 * committer.reader_wait, "{:?}", since.elapsed());
-        assert_eq!(shared.health(), Health::Open);
     }
 }

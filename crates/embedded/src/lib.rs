@@ -10,6 +10,8 @@
 
 mod check;
 mod committer;
+#[cfg(test)]
+mod committer_tests;
 mod direct_file;
 mod error;
 mod extent_format;
@@ -29,9 +31,11 @@ mod records;
 mod shared;
 mod space;
 mod stats;
+mod sync;
 mod syncs;
 mod table_lists;
 mod tuning;
+mod upkeep;
 mod value_files;
 
 use std::{

@@ -6,7 +6,7 @@
 //! see it change. Between batches there is nothing to tear.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -15,16 +15,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, Readable as _, Snapshot};
+use fjall::{AbstractTree as _, CompressionType, Database, Keyspace, PersistMode, Readable as _, Snapshot};
 use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use crate::{
     FailPoint, OpenError, failpoints,
     journal,
     oldest_batch::OldestBatch,
+    space::is_full,
     stats::Stats,
-    syncs::{SyncSite, sync_folder, sync_folders},
+    syncs::{SyncSite, journal_mode, sync_folder, sync_folders},
     table_lists,
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
     value_files::ValueFiles,
@@ -38,6 +40,31 @@ const FJALL_MARKER: &str = "version";
 const FJALL_MAGIC: &[u8] = b"FJL";
 const SYSTEM: &str = "system";
 const STAMP_LIMIT: &[u8] = b"stamp-limit";
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// Told before anything is written: a flush or compaction failed, most likely for want of space. What it wrote is not used, and
+    /// what it was to keep is in the journal.
+    #[error("a flush or compaction failed")]
+    Background,
+    /// The disk filled up meanwhile; the batch may be there.
+    #[error("the disk is full")]
+    Full,
+    /// The batch may be there.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<fjall::Error> for CommitError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Poisoned => Self::Background,
+            fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) if is_full(&e) => Self::Full,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
 
 /// The open database: a keyspace for each family, and one for the store itself.
 pub(crate) struct Engine {
@@ -119,8 +146,33 @@ impl Engine {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    pub(crate) fn reserve_stamps(&self, batch: &mut fjall::OwnedWriteBatch, limit: u64) {
-        batch.insert(&self.system, STAMP_LIMIT, limit.to_be_bytes());
+    /// One batch, one sync. fjall writes the journal, syncs it, and only then inserts into memtables.
+    pub(crate) fn write_durably(&self, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), CommitError> {
+        if failpoints::disk_seems_full() {
+            return Err(fjall::Error::Io(Errno::NOSPC.into()).into());
+        }
+        let mut batch = self.db.batch().durability(Some(journal_mode(SyncSite::JournalBatch, PersistMode::SyncData)));
+        for (key, value) in overlay {
+            let keyspace = self.keyspace(key.family);
+            // Copies: a memtable must not keep the large buffers alive of which these may be slices.
+            match value {
+                Some(value) => batch.insert(keyspace, key.bytes.as_ref(), value.as_ref()),
+                None => batch.remove(keyspace, key.bytes.as_ref()),
+            }
+        }
+        if let Some(limit) = stamp_limit {
+            batch.insert(&self.system, STAMP_LIMIT, limit.to_be_bytes());
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// fjall tells of a flush or compaction that failed only to whoever writes.
+    pub(crate) fn notice_background_failure(&self) -> Result<(), CommitError> {
+        Ok(self.db.persist(PersistMode::Buffer)?)
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), CommitError> {
+        Ok(self.db.persist(journal_mode(SyncSite::JournalClose, PersistMode::SyncAll))?)
     }
 
     /// Begins to flush the store's own records, so that they keep no journal alive. False if the last flush goes on.
@@ -301,7 +353,6 @@ pub(crate) fn read_error(error: &fjall::Error) -> StoreError {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-    use fjall::PersistMode;
     use parking_lot::RwLock;
 
     use super::*;

@@ -1,14 +1,16 @@
 //! What callers and the committer share: the published view, and whether the store goes on.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use holdfast_store::StoreError;
-use parking_lot::{Mutex, RwLock};
 
-use crate::{Stats, records::View, space::Space, tuning::STALL_POLL};
+use crate::{
+    Stats,
+    records::View,
+    space::Space,
+    sync::{Instant, Mutex, RwLock, park_timeout},
+    tuning::STALL_POLL,
+};
 
 /// Whether the store goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ impl Shared {
                 }
                 return false;
             }
-            std::thread::park_timeout(STALL_POLL);
+            park_timeout(STALL_POLL);
         }
         true
     }

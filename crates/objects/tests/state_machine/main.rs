@@ -53,18 +53,21 @@ fn every_script_has_the_answers_of_the_naive_s3() {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let (since, ran) = (Instant::now(), Cell::new(0u64));
+    let (since, ran, first) = (Instant::now(), Cell::new(0u64), Cell::new(None));
     let result = runner.run(&draw::script(), |script| {
         ran.set(ran.get() + 1);
-        outcome(&script).map_err(TestCaseError::fail)
+        outcome(&script).map_err(|why| {
+            first.set(first.get().or(Some(ran.get())));
+            TestCaseError::fail(why)
+        })
     });
-    let ran = ran.get();
+    let (ran, first) = (ran.get(), first.get().unwrap_or_default());
     match result {
         Ok(()) => println!("{ran} scripts in {:?}, HOLDFAST_TEST_SEED={seed}", since.elapsed()),
         Err(TestError::Fail(_, script)) => {
             let why = outcome(&script).err().unwrap_or_else(|| "it held when it ran again".into());
             let steps: Vec<_> = script.iter().map(|step| format!("    {step:?},")).collect();
-            panic!("after {ran} runs, HOLDFAST_TEST_SEED={seed}; the script of {} steps:\n{why}\n{}\n", script.len(), steps.join("\n"));
+            panic!("script {first} failed, HOLDFAST_TEST_SEED={seed}; after {ran} runs the script of {} steps:\n{why}\n{}\n", script.len(), steps.join("\n"));
         }
         Err(error) => panic!("{error}, HOLDFAST_TEST_SEED={seed}"),
     }

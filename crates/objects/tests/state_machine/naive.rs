@@ -526,10 +526,11 @@ impl Naive {
             Some(source) => judge_source(&args.source, source, now, "x-amz-copy-source-"),
         };
         let destination_holds = judge(&args.when, self.buckets[to.bucket()].objects.get(to.key()), arrived_absent, now);
-        // Where both are refused either may be named; a checksum is not computed for a destination that refuses.
-        let both = if sum.is_some() { destination_holds.and(source_holds) } else { source_holds.and(destination_holds) };
-        if let Err(why) = both {
-            return self.refused((to.bucket(), to.key()), mark.as_ref(), why);
+        let mut refusals: Vec<_> = [source_holds, destination_holds].into_iter().filter_map(Result::err).collect();
+        if !refusals.is_empty() {
+            // Where both refuse, either may be named.
+            let named = refusals.iter().position(|why| *why == seen.text).unwrap_or(0);
+            return self.refused((to.bucket(), to.key()), mark.as_ref(), refusals.swap_remove(named));
         }
         if from == to && meta.is_none() && tags.is_none() && sum.is_none() {
             return Err("400 InvalidRequest a copy onto itself".into());
