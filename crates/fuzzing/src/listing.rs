@@ -105,6 +105,7 @@ impl World {
             let page = self.objects.list(&self.bucket, next.clone()).await.unwrap();
             assert!(page.entries.len() <= request.max && (!page.truncated || page.entries.len() == request.max), "{request:?} {keys:?}");
             seen.extend(page.entries.iter().map(|entry| entry.position().to_owned()));
+            assert!(seen.len() <= expected.len(), "pages go on for ever: {request:?} {keys:?}");
             if !page.truncated {
                 break;
             }
@@ -156,6 +157,7 @@ impl World {
                 seen.push(key.clone());
                 (next.key_marker, next.id_marker) = (Some(key), id);
             }
+            assert!(seen.len() <= expected.len(), "pages go on for ever: {request:?} {keys:?}");
             if !page.truncated {
                 break;
             }
