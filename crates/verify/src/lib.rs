@@ -17,3 +17,4 @@ mod memory;
 mod model;
 mod shrink;
 mod words;
+mod zones;
