@@ -346,7 +346,7 @@ impl World<'_> {
     async fn probe_tokens(&mut self) -> Result<Found, Trouble> {
         let (key, source) = (self.key.clone(), self.source.clone());
         self.make(&source, "source").await?;
-        let call = s3::rename(self.bucket, &source, &key, &Options::none().header("x-amz-client-token", "holdfast-verify-1"));
+        let call = s3::rename(self.bucket, &source, &key, &Options::none().header("x-amz-client-token", &self.token("rename")));
         self.client.must("renaming", &call).await?;
         Ok(match self.client.send(&call).await {
             Ok(answer) if answer.is_success() => (Presence::Supported, answer.in_short()),
@@ -372,7 +372,7 @@ impl World<'_> {
     }
 
     async fn probe_retry_marks(&mut self) -> Result<Found, Trouble> {
-        let options = Options::none().if_absent().header("amz-sdk-invocation-id", "holdfast-verify-1");
+        let options = Options::none().if_absent().header("amz-sdk-invocation-id", &self.token("put"));
         let call = |attempt: &str| {
             let options = options.clone().header("amz-sdk-request", &format!("attempt={attempt}; max=3"));
             s3::put(self.bucket, &self.key, "body", &options)
