@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::{
     facts::Facts,
+    foresight::Places,
     history::{Condition, History, Key, Operation, Outcome, Request},
     judge::Promises,
     model::{ABSENT, ANY_ETAG, Act, Effect, FIRST_CONTENT, Sight, UNNAMED_ETAG, UNSEEN, Value, WILD, value},
@@ -40,6 +41,8 @@ pub(crate) struct Problem {
     pub(crate) classes: u32,
     /// By content: how many steps that did happen need it to be there. `None` if it has several writers, or none that is known.
     pub(crate) needs: Vec<Option<u32>>,
+    /// What must be found where.
+    pub(crate) places: Places,
 }
 
 /// Which operations take part, and how.
@@ -328,7 +331,14 @@ fn split(history: &History, facts: &Facts, steps: Vec<Step>) -> Vec<Problem> {
     for mut step in steps {
         let group = root(&mut parents, step.act.key);
         let number = *numbers.entry(group).or_insert_with(|| {
-            groups.push(Problem { keys: Vec::new(), initial: Vec::new(), steps: Vec::new(), classes: 0, needs: Vec::new() });
+            groups.push(Problem {
+                keys: Vec::new(),
+                initial: Vec::new(),
+                steps: Vec::new(),
+                classes: 0,
+                needs: Vec::new(),
+                places: Places::default(),
+            });
             groups.len() - 1
         });
         let problem = &mut groups[number];
@@ -378,6 +388,7 @@ impl Problem {
         self.narrow(&writers);
         self.steps.sort_by_key(|step| (step.called, step.operation));
         self.count_needs(&writers);
+        self.places = Places::of(&self.steps);
         let mut classes: HashMap<(Act, bool), u32> = HashMap::new();
         for step in &mut self.steps {
             let next = classes.len() as u32;

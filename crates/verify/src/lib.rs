@@ -12,6 +12,7 @@ pub mod run;
 pub mod timeline;
 
 mod facts;
+mod foresight;
 mod groups;
 mod linear;
 mod memory;

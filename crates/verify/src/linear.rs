@@ -18,9 +18,10 @@
 //!    of the possible ones can do all that the other can.
 
 use crate::{
+    foresight::{Place, can_come},
     groups::{Problem, Step},
     memory::{Memory, bits_of_slot, bits_of_step},
-    model::{ABSENT, Value, content_of},
+    model::{ABSENT, Act, Value, content_of},
 };
 
 /// How a search ended.
@@ -81,6 +82,7 @@ pub(crate) struct Search<'p> {
     problem: &'p Problem,
     state: Vec<Value>,
     needs: Vec<Option<u32>>,
+    taken: Vec<bool>,
     /// The required steps of the rest, by their call: `next[n]` after step `n`, `next[len]` the first.
     next: Vec<u32>,
     previous: Vec<u32>,
@@ -127,6 +129,7 @@ impl<'p> Search<'p> {
             problem,
             state: problem.initial.clone(),
             needs: problem.needs.clone(),
+            taken: vec![false; problem.steps.len()],
             next,
             previous,
             left,
@@ -216,10 +219,89 @@ impl<'p> Search<'p> {
         self.choices[begin..].sort_unstable_by_key(|at| (steps[*at as usize].returned, *at));
         self.drop_equals(begin, bound);
         self.choose_possible(horizon, bound);
+        self.rank(begin, first);
         self.choices[begin..].reverse();
         if self.choices.len() == begin {
             self.note();
         }
+    }
+
+    /// Puts the best choice first: steps that must be, those that leave to others what they need, the one that has to come first.
+    fn rank(&mut self, begin: usize, first: u32) {
+        let mut ranked: Vec<_> = Vec::with_capacity(self.choices.len() - begin);
+        for at in self.choices.drain(begin..).collect::<Vec<_>>() {
+            let strands = self.strands(at, false);
+            if !strands || !self.strands(at, true) {
+                let step = self.step(at);
+                ranked.push((!step.required, strands, at != first, step.returned, at));
+            }
+        }
+        ranked.sort_unstable();
+        self.choices.extend(ranked.into_iter().map(|(.., at)| at));
+    }
+
+    /// Whether a step must still find what cannot be there any more after this one: nothing that is left can bring it there in time, of the steps that must be, or
+    /// of these and the possible ones.
+    fn strands(&self, at: u32, with_possible: bool) -> bool {
+        let act = &self.step(at).act;
+        if act.only_looks() || !self.foresight {
+            return false;
+        }
+        let before = self.state[act.key as usize];
+        let result = act.result(&self.state);
+        if before == ABSENT && result != ABSENT && self.cannot_empty(at, act.key, with_possible) {
+            return true;
+        }
+        if act.source.is_none() {
+            return self.loses(at, content_of(before), with_possible) || self.loses(at, content_of(result), with_possible);
+        }
+        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible))
+    }
+
+    /// When a step must find this at the latest, of the rest but one.
+    fn found_until(&self, place: Place, but: u32) -> Option<u64> {
+        let finders = self.problem.places.finders(place).iter();
+        let mut left = finders.filter(|finder| !self.taken[**finder as usize] && **finder != but);
+        left.next().map(|finder| self.step(*finder).returned)
+    }
+
+    fn cannot_empty(&self, at: u32, key: u32, with_possible: bool) -> bool {
+        let Some(until) = self.found_until((key, 0), at) else { return false };
+        !self.acts_until(until, at, with_possible).any(|act| act.may_empty() == Some(key))
+    }
+
+    fn loses(&self, at: u32, content: u32, with_possible: bool) -> bool {
+        if content == 0 || self.needs[content as usize].is_none_or(|needed| needed == 0) {
+            return false;
+        }
+        let act = &self.step(at).act;
+        let emptied = act.empties();
+        let result = content_of(act.result(&self.state));
+        let holds = |key: usize| match key as u32 {
+            key if key == act.key => result == content,
+            key if Some(key) == emptied => false,
+            _ => content_of(self.state[key]) == content,
+        };
+        self.problem.places.keys_of(content).iter().any(|key| {
+            if holds(*key as usize) {
+                return false;
+            }
+            let Some(until) = self.found_until((*key, content), at) else { return false };
+            let here = (0..self.state.len()).map(holds).collect();
+            !can_come(content, *key, here, self.acts_until(until, at, with_possible))
+        })
+    }
+
+    /// What is left to do and was called by then, but for one step.
+    fn acts_until(&self, until: u64, but: u32, with_possible: bool) -> impl Iterator<Item = &'p Act> + Clone {
+        let first = self.next[self.problem.steps.len()];
+        let left = std::iter::successors(Some(first).filter(|at| *at != END), |at| Some(self.next[*at as usize]).filter(|at| *at != END))
+            .take_while(move |at| self.step(*at).called <= until)
+            .filter(move |at| *at != but)
+            .map(|at| &self.step(at).act);
+        let pools = self.pools.iter().filter(move |_| with_possible);
+        let possible = pools.filter_map(|pool| pool.ending.first().or(pool.endless.first()));
+        left.chain(possible.map(|at| &self.step(*at).act))
     }
 
     fn is_worth_it(&self, at: u32) -> bool {
@@ -362,6 +444,7 @@ impl<'p> Search<'p> {
         let key = step.act.key as usize;
         let emptied = step.act.empties();
         let there = emptied.map_or(ABSENT, |key| self.state[key as usize]);
+        self.taken[at as usize] = true;
         self.trail.push(Taken { step: at, here: self.state[key], there, latest: self.latest });
         let result = step.act.result(&self.state);
         self.set(key, result);
@@ -383,6 +466,7 @@ impl<'p> Search<'p> {
         self.best.agrees = self.best.agrees.min(length);
         while self.trail.len() > length {
             let Some(Taken { step: at, here, there, latest }) = self.trail.pop() else { return };
+            self.taken[at as usize] = false;
             let problem = self.problem;
             let step = &problem.steps[at as usize];
             if let Some(emptied) = step.act.empties() {

@@ -182,6 +182,38 @@ impl Act {
         all
     }
 
+    /// The contents that must be at the key and at the source when this act is possible; content 0 is none.
+    pub(crate) fn finds(&self) -> [Option<(u32, u32)>; 2] {
+        if self.either {
+            return [None; 2];
+        }
+        let at = |key: u32, sight: Sight| match (sight, sight.names()) {
+            (Sight::Absent, _) => Some((key, 0)),
+            (_, 0) => None,
+            (_, content) => Some((key, content)),
+        };
+        let at_source = |(source, sight): (u32, Sight)| match self.effect {
+            Effect::Copy(_, owner) if owner != 0 => Some((source, owner)),
+            _ => at(source, sight),
+        };
+        [at(self.key, self.sight), self.source.and_then(at_source)]
+    }
+
+    /// Whether this may take a content from its source to its key.
+    pub(crate) fn may_carry(&self, content: u32) -> bool {
+        let other = |named: u32| named != 0 && named != content;
+        match (self.effect, self.source) {
+            (Effect::Rename, Some((_, sight))) => !other(sight.names()),
+            (Effect::Copy(_, owner), Some((_, sight))) => !other(sight.names()) && !other(owner),
+            _ => false,
+        }
+    }
+
+    /// The key that this may make absent.
+    pub(crate) fn may_empty(&self) -> Option<u32> {
+        if self.effect == Effect::Delete { Some(self.key) } else { self.empties() }
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = u32> {
         [Some(self.key), self.source.map(|(source, _)| source)].into_iter().flatten()
     }

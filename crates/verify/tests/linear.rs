@@ -29,6 +29,7 @@ fn what_a_correct_store_did_has_an_order() {
             condition_percent: rng.below(100),
             kill_every: if rng.chance(30) { 60 } else { usize::MAX },
             copies_get_new_etags: rng.chance(30),
+            ..Shape::default()
         };
         let history = simulate(&mut rng, shape);
         accepted(&History { seed: number, ..history }, "simulated");

@@ -11,7 +11,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// It is called after a seeded number of acknowledged operations, never by the clock.
 pub trait Disturb: Send + Sync {
-    /// Takes the endpoint away. Clients go on meanwhile, so it may wait for load to meet a failpoint; they do not stop before it returns.
+    /// Takes the endpoint away. Clients go on meanwhile, so it may wait for load to meet a failpoint. They go on
+    /// beyond their budget until it returns; but it may begin with the very last answer, so its wait must have an end.
     ///
     /// Returns a moment at which the server was certainly dead, if there was one: what was asked before and not answered cannot take
     /// effect after [`Disturb::heal`] began. From that moment until `heal` it must stay dead.

@@ -109,6 +109,11 @@ async fn contest(
                 _ = ticks.tick() => progress(now(phase)),
             }
         }
+        // A disturbance that began with the last answer is brought to its end.
+        tokio::select! {
+            failed = &mut disturbing => return Err(Stopped::Disturbance(failed)),
+            () = phase.calm() => {}
+        }
     }
     let mut last = Worker::new(phase.clone(), phase.options.clients);
     shapes::look_again(&mut last).await?;
@@ -136,7 +141,7 @@ fn collect(phase: &Phase, workers: Vec<Worker>, strikes: &Strikes) -> (Contest, 
     (Contest { shape: phase.shape, history: phase.history(operations, &strikes.outages), figures }, violations)
 }
 
-/// Ends only when a disturbance fails; it is dropped when all clients have ended, which they do not in the middle of one.
+/// Ends only when a disturbance fails; it is dropped between two disturbances, when all clients have ended.
 async fn disturb_now_and_then(phase: &Phase, disturb: Option<&dyn Disturb>, strikes: &mut Strikes) -> Failure {
     let Some(disturb) = disturb else { return std::future::pending().await };
     let mut random = Random::new(phase.options.seed, phase.number, u64::MAX);

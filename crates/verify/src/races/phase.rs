@@ -138,6 +138,12 @@ impl Phase {
 
     pub(super) fn strikes(&self, is_striking: bool) {
         self.is_striking.store(is_striking, SeqCst);
+        self.tide.moved.notify_waiters();
+    }
+
+    /// Waits until no disturbance is under way.
+    pub(super) async fn calm(&self) {
+        self.tide.wait(|| !self.is_striking.load(SeqCst)).await;
     }
 
     /// A key by the name that it has in this phase.

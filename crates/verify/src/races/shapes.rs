@@ -7,7 +7,7 @@ use super::{
     phase::Phase,
     worker::{Gone, Known, Pace, Prepared, Worker},
 };
-use crate::history::{Condition, Key};
+use crate::history::{Condition, Key, Outcome};
 
 /// The operations of a mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Mix {
         use Move::{Complete, Copy, Delete, Get, Head, Put, Rename, SlowGet, SlowPut};
         let (block, clients_per_block, moves): (u32, u32, &'static [(u64, Move)]) = match shape {
             Shape::Swap => (1, 6, &[(60, Put), (24, Get), (8, Head), (8, Delete)]),
-            Shape::RenameRing => (5, 8, &[(55, Rename), (18, Get), (12, Head), (10, Put), (5, Delete)]),
+            Shape::RenameRing => (4, 6, &[(55, Rename), (18, Get), (12, Head), (10, Put), (5, Delete)]),
             Shape::Promote => (3, 8, &[(45, Copy), (20, Put), (20, Get), (10, Head), (5, Delete)]),
             Shape::Complete => (2, 8, &[(55, Complete), (22, Get), (8, Head), (5, Put), (10, Delete)]),
             Shape::Wide => (4, 1, &[(30, Put), (8, Complete), (10, Copy), (10, Rename), (10, Delete), (20, Get), (12, Head)]),
@@ -104,7 +104,7 @@ async fn step(worker: &mut Worker, mix: &Mix, keys: &[Key]) -> Result<(), Gone> 
         return worker.get(key, Pace::AtOnce).await;
     }
     let block = mix.block as usize;
-    let other = keys[at - at % block + (at % block + 1 + worker.random.below(block.max(2) as u64 - 1) as usize) % block];
+    let other = neighbour(worker, &keys[at - at % block..][..block], key);
     match worker.random.weighted(mix.moves) {
         Move::Get => worker.get(key, Pace::AtOnce).await,
         Move::SlowGet => worker.get(key, Pace::Slow).await,
@@ -119,6 +119,16 @@ async fn step(worker: &mut Worker, mix: &Mix, keys: &[Key]) -> Result<(), Gone> 
         Move::SlowPut => put(worker, key, Pace::Slow).await,
         Move::Put | Move::Complete | Move::Copy | Move::Rename => put(worker, key, Pace::AtOnce).await,
     }
+}
+
+/// Another key of the block, if there is one: mostly one where this client believes an object to be, so that there is something to move.
+fn neighbour(worker: &mut Worker, block: &[Key], key: Key) -> Key {
+    let start = worker.random.below(block.len() as u64) as usize;
+    let wants_object = worker.random.chance(85);
+    let mut others = block.iter().cycle().skip(start).take(block.len()).copied().filter(|other| *other != key);
+    let holds = |other: &Key| matches!(worker.known.get(other), Some(Known::Holds(_)));
+    let first = others.clone().next();
+    others.find(|other| wants_object && holds(other)).or(first).unwrap_or(key)
 }
 
 async fn put(worker: &mut Worker, key: Key, pace: Pace) -> Result<(), Gone> {
@@ -137,7 +147,14 @@ async fn rename(worker: &mut Worker, source: Key, key: Key) -> Result<(), Gone> 
     let on_source = of_source(worker, source);
     // A ring lives of moves that succeed: half of them go to where the client believes nothing to be.
     let on_key = if worker.random.chance(40) { Condition::None } else { condition(worker, key) };
-    worker.rename(source, on_source, key, on_key).await.map(drop)
+    let outcome = worker.rename(source, on_source, key, on_key).await?;
+    // Who moved it looks where it is; above all who does not know.
+    let looks_percent = if outcome == Outcome::Unknown { 80 } else { 25 };
+    if worker.random.chance(looks_percent) {
+        worker.get(key, Pace::AtOnce).await?;
+        worker.head(source).await?;
+    }
+    Ok(())
 }
 
 async fn complete(worker: &mut Worker, key: Key, other: Key) -> Result<(), Gone> {
@@ -149,14 +166,13 @@ async fn complete(worker: &mut Worker, key: Key, other: Key) -> Result<(), Gone>
 
 /// Sometimes the same upload is completed once more: under another key, which must not exist because of it; or after a
 /// refusal, when the upload is still there.
-async fn complete_again(worker: &mut Worker, prepared: &Prepared, other: Key, outcome: &crate::history::Outcome) -> Result<(), Gone> {
-    use crate::history::Outcome::{Conflict, Failed, Missing, Written};
+async fn complete_again(worker: &mut Worker, prepared: &Prepared, other: Key, outcome: &Outcome) -> Result<(), Gone> {
     match outcome {
-        Written(_) if other != prepared.key && worker.random.chance(10) => {
+        Outcome::Written(_) if other != prepared.key && worker.random.chance(10) => {
             worker.complete(prepared, other, Condition::None).await?;
             worker.get(other, Pace::AtOnce).await
         }
-        Failed { .. } | Conflict | Missing if worker.random.chance(30) => {
+        Outcome::Failed { .. } | Outcome::Conflict | Outcome::Missing if worker.random.chance(30) => {
             let again = condition(worker, prepared.key);
             worker.complete(prepared, prepared.key, again).await.map(drop)
         }

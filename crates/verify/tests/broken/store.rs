@@ -34,15 +34,15 @@ pub(crate) enum Side {
 /// The conditions on one key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conditions {
-    /// `If-None-Match: *`
-    pub(crate) absent: bool,
+    /// `If-None-Match`, without quotes; on a target only `*`.
+    pub(crate) differs: Option<String>,
     /// `If-Match`, without quotes.
     pub(crate) matches: Option<String>,
     pub(crate) side: Side,
 }
 
 impl Conditions {
-    fn name_of_absent(&self) -> &'static str {
+    fn name_of_differs(&self) -> &'static str {
         match self.side {
             Side::Target => "If-None-Match",
             Side::CopySource => "x-amz-copy-source-If-None-Match",
@@ -264,7 +264,7 @@ impl Store {
         let mut state = self.lock();
         state.answers += 1;
         let is_unsure = self.fault == Fault::Moody && state.answers.is_multiple_of(11);
-        if is_unsure && !write.conditions.absent && write.conditions.matches.is_none() {
+        if is_unsure && write.conditions.differs.is_none() && write.conditions.matches.is_none() {
             let at = state.writes + 3;
             state.later.push((at, write.name.clone(), Later::Write(write.object.clone())));
         }
@@ -532,8 +532,9 @@ fn judge_source(source: Option<&Arc<Object>>, conditions: &Conditions) -> Result
 
 /// The rule itself: an absent object is 404 for If-Match, 412 is for one that is there.
 fn judge(current: Option<&Object>, conditions: &Conditions) -> Result<(), Refusal> {
-    if conditions.absent && current.is_some() {
-        return Err(Refusal::Failed(conditions.name_of_absent()));
+    let same = |tag: &String| current.is_some_and(|current| tag == "*" || *tag == current.etag);
+    if conditions.differs.as_ref().is_some_and(same) {
+        return Err(Refusal::Failed(conditions.name_of_differs()));
     }
     let Some(wanted) = &conditions.matches else { return Ok(()) };
     let current = current.ok_or(Refusal::NoSuchKey)?;

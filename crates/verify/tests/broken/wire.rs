@@ -107,6 +107,9 @@ impl Call {
     }
 
     fn route_bucket(self) -> Answered {
+        if self.method != Method::GET && self.method != Method::HEAD {
+            self.has_no_condition()?;
+        }
         let exists = self.store.has_bucket(&self.bucket);
         match self.method {
             Method::GET if self.bucket.is_empty() => Ok(xml("<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>")),
@@ -137,8 +140,6 @@ impl Call {
         const KNOWN_HEADERS: &[&str] = &[
             "if-match",
             "if-none-match",
-            "if-modified-since",
-            "if-unmodified-since",
             "x-amz-copy-source-if-match",
             "x-amz-copy-source-if-none-match",
             "x-amz-rename-source-if-match",
@@ -160,12 +161,8 @@ impl Call {
 
     async fn read(self) -> Answered {
         let seen = self.store.read(&self.name()).await.ok_or(Refusal::NoSuchKey)?;
-        let tags = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok()).map(|v| is_listed(v, &seen.etag));
-        if tags("if-match") == Some(false) {
-            return Err(Refusal::Failed("If-Match").into());
-        }
         let mut answer = Response::builder().header("ETag", format!("\"{}\"", seen.etag)).header("Last-Modified", LONG_AGO);
-        if tags("if-none-match") == Some(true) {
+        if self.is_unchanged(&seen.etag)? {
             return Ok(answer.status(304).body(Full::default()).expect("a head of known headers"));
         }
         for (name, value) in &seen.metadata {
@@ -175,6 +172,25 @@ impl Call {
             return Ok(answer.header("Content-Length", seen.body.len()).body(Full::default()).expect("a head of known headers"));
         }
         Ok(answer.body(Full::new(seen.body.clone())).expect("a head of known headers"))
+    }
+
+    /// The conditions of a read: 412, or whether it is 304.
+    fn is_unchanged(&self, etag: &str) -> Result<bool, Refusal> {
+        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let is_newer_than = |date: &str| seconds(date).is_some_and(|date| seconds(LONG_AGO).is_some_and(|modified| modified > date));
+        match (header("if-match"), header("if-unmodified-since")) {
+            (Some(tags), _) if !is_listed(tags, etag) => return Err(Refusal::Failed("If-Match")),
+            (None, Some(date)) if is_newer_than(date) => return Err(Refusal::Failed("If-Unmodified-Since")),
+            _ => {}
+        }
+        Ok(match (header("if-none-match"), header("if-modified-since")) {
+            (Some(tags), _) => is_listed(tags, etag),
+            (None, Some(date)) => {
+                let is_past = seconds(date).is_some_and(|date| date <= jiff::Timestamp::now().as_second());
+                is_past && !is_newer_than(date)
+            }
+            (None, None) => false,
+        })
     }
 
     async fn put(self) -> Answered {
@@ -217,7 +233,7 @@ impl Call {
             return Err(Failure::NotImplemented("x-amz-if-match-*".to_owned()));
         }
         let conditions = self.conditions(Operation::Delete)?;
-        if conditions.absent {
+        if conditions.differs.is_some() {
             return Err(Failure::Invalid("If-None-Match of a delete".to_owned()));
         }
         self.store.delete(self.endpoint, &self.name(), &conditions).await?;
@@ -307,9 +323,10 @@ impl Call {
         let presigned = self.query.contains_key("X-Amz-Signature");
         let deaf = self.store.fault().deaf_to(operation, presigned);
         let read = |name: &str| self.condition(name);
-        let (absent, matches) = (read("If-None-Match")?, read("If-Match")?);
-        let conditions = parse(absent.as_deref(), matches.as_deref(), Side::Target)?;
-        Ok(Conditions { absent: conditions.absent && !deaf.absent, matches: conditions.matches.filter(|_| !deaf.matches), ..conditions })
+        let (differs, matches) = (read("If-None-Match")?, read("If-Match")?);
+        let conditions = parse(differs.as_deref(), matches.as_deref(), Side::Target)?;
+        let differs = conditions.differs.filter(|_| !deaf.absent);
+        Ok(Conditions { differs, matches: conditions.matches.filter(|_| !deaf.matches), ..conditions })
     }
 
     fn source_conditions(&self, prefix: &str, side: Side, operation: Operation) -> Result<Conditions, Failure> {
@@ -340,9 +357,12 @@ impl Call {
     fn named_by(&self, header: &str) -> Result<Name, Failure> {
         let value = self.headers.get(header).and_then(|v| v.to_str().ok()).ok_or_else(|| Failure::Invalid(header.to_owned()))?;
         let text = percent_decode_str(value).decode_utf8_lossy().into_owned();
-        let text = text.trim_start_matches('/');
-        let key = text.strip_prefix(&format!("{}/", self.bucket)).unwrap_or(text);
-        Ok((self.bucket.clone(), key.to_owned()))
+        let in_bucket = |path: &str| path.strip_prefix(&format!("{}/", self.bucket)).map(str::to_owned);
+        let key = match text.strip_prefix('/') {
+            Some(path) => in_bucket(path).ok_or_else(|| Failure::Invalid("the source is in another bucket".to_owned()))?,
+            None => in_bucket(&text).unwrap_or(text),
+        };
+        Ok((self.bucket.clone(), key))
     }
 }
 
@@ -353,20 +373,28 @@ async fn whole(body: Incoming) -> Result<Bytes, Failure> {
     Ok(body)
 }
 
-fn parse(absent: Option<&str>, matches: Option<&str>, side: Side) -> Result<Conditions, Failure> {
+fn parse(differs: Option<&str>, matches: Option<&str>, side: Side) -> Result<Conditions, Failure> {
     let invalid = |what: &str| Failure::Invalid(what.to_owned());
-    if absent.is_some() && matches.is_some() && side == Side::Target {
+    if differs.is_some() && matches.is_some() && side == Side::Target {
         return Err(invalid("If-Match and If-None-Match"));
     }
-    if absent.is_some_and(|value| value != "*") {
+    if side == Side::Target && differs.is_some_and(|value| value != "*") {
         return Err(invalid("If-None-Match is * on a write"));
     }
-    let matches = matches.map(|value| {
-        let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-        let is_one = !bare.is_empty() && !bare.contains(['"', ',', ' ']) && !value.starts_with("W/");
-        if is_one { Ok(bare.to_owned()) } else { Err(invalid("If-Match takes one strong tag, or *")) }
-    });
-    Ok(Conditions { absent: absent.is_some(), matches: matches.transpose()?, side })
+    let tag = |value: Option<&str>| value.map(|value| strong_tag(value).ok_or_else(|| invalid("one strong tag, or *"))).transpose();
+    Ok(Conditions { differs: tag(differs)?, matches: tag(matches)?, side })
+}
+
+fn strong_tag(value: &str) -> Option<String> {
+    let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+    let is_one = !bare.is_empty() && !bare.contains(['"', ',', ' ']) && !value.starts_with("W/");
+    is_one.then(|| bare.to_owned())
+}
+
+/// A date of HTTP, in seconds.
+fn seconds(date: &str) -> Option<i64> {
+    let time = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", date).ok()?.to_datetime().ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// Whether a list of tags names this one.
@@ -406,11 +434,12 @@ fn escape(text: &str) -> String {
 
 impl Failure {
     fn render(self, resource: &str) -> Answer {
+        let key = format!("<Key>{}</Key>", escape(resource.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key)));
         let (status, code, more) = match self {
-            Self::Refused(Refusal::NoSuchKey) => (404, "NoSuchKey", String::new()),
+            Self::Refused(Refusal::NoSuchKey) => (404, "NoSuchKey", key),
             Self::Refused(Refusal::NoSuchUpload) => (404, "NoSuchUpload", String::new()),
             Self::Refused(Refusal::Failed(name)) => (412, "PreconditionFailed", format!("<Condition>{name}</Condition>")),
-            Self::Refused(Refusal::Conflict) => (409, "ConditionalRequestConflict", "<Condition>If-None-Match</Condition>".to_owned()),
+            Self::Refused(Refusal::Conflict) => (409, "ConditionalRequestConflict", format!("<Condition>If-None-Match</Condition>{key}")),
             Self::Refused(Refusal::Unsure) => (500, "InternalError", String::new()),
             Self::Invalid(what) => (400, "InvalidRequest", format!("<Message>{}</Message>", escape(&what))),
             Self::NoSuchBucket => (404, "NoSuchBucket", String::new()),
@@ -418,7 +447,9 @@ impl Failure {
             Self::Exists => (409, "BucketAlreadyOwnedByYou", String::new()),
             Self::NotImplemented(what) => (501, "NotImplemented", format!("<Message>{}</Message>", escape(&what))),
         };
-        let body = format!("<Error><Code>{code}</Code>{more}<Resource>{}</Resource><RequestId>1</RequestId></Error>", escape(resource));
+        let more = if more.contains("<Message>") { more } else { format!("<Message>It was not done.</Message>{more}") };
+        let ids = "<RequestId>1</RequestId><HostId>here</HostId>";
+        let body = format!("<Error><Code>{code}</Code>{more}<Resource>{}</Resource>{ids}</Error>", escape(resource));
         let mut answer = xml(&body);
         *answer.status_mut() = hyper::StatusCode::from_u16(status).expect("a status of known numbers");
         answer

@@ -57,6 +57,9 @@ pub struct Shape {
     /// After so many operations the store dies: all that is under way has no answer, and can happen only until then.
     pub kill_every: usize,
     pub copies_get_new_etags: bool,
+    /// Which of the two are asked for, where `moves`.
+    pub renames: bool,
+    pub copies: bool,
 }
 
 impl Default for Shape {
@@ -71,6 +74,8 @@ impl Default for Shape {
             condition_percent: 50,
             kill_every: usize::MAX,
             copies_get_new_etags: false,
+            renames: true,
+            copies: true,
         }
     }
 }
@@ -186,7 +191,10 @@ fn ask(rng: &mut Rng, shape: Shape, number: u64, state: &BTreeMap<Key, Slot>, se
         0..4 => Request::Put { key, condition, content: Content(number) },
         4 => Request::Complete { key, condition, content: Content(number) },
         5 | 6 => Request::Delete { key, condition: delete_condition },
-        7 | 8 if source != key => Request::Rename { source, source_condition, key, condition },
+        7..10 if source != key && shape.renames && (!shape.copies || rng.chance(67)) => {
+            Request::Rename { source, source_condition, key, condition }
+        }
+        _ if !shape.copies => Request::Get { key },
         _ => Request::Copy { source, source_condition, key, condition },
     }
 }
@@ -250,6 +258,7 @@ pub fn tiny(rng: &mut Rng) -> (History, holdfast_verify::judge::Promises) {
         condition_percent: *rng.pick(&[20, 50, 90]),
         kill_every: *rng.pick(&[3, 5, usize::MAX]),
         copies_get_new_etags: rng.chance(30),
+        ..Shape::default()
     };
     let mut history = simulate(rng, shape);
     if rng.chance(20) {
