@@ -12,8 +12,9 @@ use crate::{
     groups::{Part, Problem, problems},
     history::{History, Key},
     linear::{Halt, Search},
-    shrink::{Shrunk, shrink, window_fails},
+    shrink::{Shrunk, fail_alone, shrink, window_fails},
     words,
+    zones::overlap,
 };
 
 /// What the endpoint promises beyond the conditions themselves.
@@ -193,43 +194,53 @@ fn check_group(case: &Case<'_>, group: &Problem, verdict: &mut Verdict) {
         }),
         Halt::Impossible if verdict.violations.iter().any(|told| told.keys.iter().any(|key| group.keys.contains(key))) => {}
         Halt::Impossible if verdict.violations.len() >= case.options.violations_max => verdict.more_violations += 1,
-        Halt::Impossible => verdict.violations.push(blame(case, group, &members, found.stuck)),
+        Halt::Impossible => verdict.violations.push(blame(case, group, &members, found.suspects)),
     }
 }
 
 struct Decision {
     halt: Halt,
-    stuck: Option<usize>,
+    /// Where it is impossible: operations that show it, or the one that the search was stuck at.
+    suspects: Vec<usize>,
     ordered: usize,
     visited: u64,
 }
 
 /// Searches for an order of a group. When the search does not get on, first whether a short part of the history around the place has none: then the whole has
-/// none, and the rest need not be searched.
+/// none, and the rest need not be searched. Then less thoroughly, then to the end of the budget.
 fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize]) -> Decision {
-    let mut search = Search::new(group);
-    let patience = (20_000 + 2 * group.steps.len() as u64).min(case.options.configurations_max);
-    let mut halt = search.run(patience);
-    let mut finding = search.finding();
-    let mut stuck = finding.stuck.map(|at| group.steps[at as usize].operation);
-    if halt == Halt::Spent {
-        if let Some(stuck) = stuck
-            && window_fails(case, promises, members, stuck).is_some()
-        {
-            halt = Halt::Impossible;
-        } else {
-            halt = search.run(case.options.configurations_max);
-        }
-        finding = search.finding();
-        stuck = finding.stuck.map(|at| group.steps[at as usize].operation);
-        if halt == Halt::Spent
-            && let Some(stuck) = stuck
-            && window_fails(case, promises, members, stuck).is_some()
-        {
-            halt = Halt::Impossible;
-        }
+    let max = case.options.configurations_max;
+    if let Some(suspects) = overlap(group)
+        && fail_alone(case, promises, members, &suspects)
+    {
+        return Decision { halt: Halt::Impossible, suspects, ordered: 0, visited: 0 };
     }
-    Decision { halt, stuck, ordered: finding.order.len(), visited: finding.visited }
+    let mut search = Search::new(group);
+    let mut halt = search.run(max.min(20_000 + 2 * group.steps.len() as u64));
+    let mut visited = 0;
+    if halt == Halt::Spent {
+        if let Some(suspects) = stuck_at(&search, group).and_then(|stuck| window_fails(case, promises, members, stuck)) {
+            return Decision { halt: Halt::Impossible, suspects, ordered: search.finding().order.len(), visited: search.finding().visited };
+        }
+        let mut probe = Search::new(group);
+        halt = probe.probe(max / 2);
+        visited = probe.finding().visited;
+    }
+    if halt == Halt::Spent {
+        halt = search.run(max);
+    }
+    let finding = search.finding();
+    let mut suspects: Vec<usize> = stuck_at(&search, group).into_iter().collect();
+    if halt == Halt::Spent
+        && let Some(found) = suspects.first().and_then(|stuck| window_fails(case, promises, members, *stuck))
+    {
+        (halt, suspects) = (Halt::Impossible, found);
+    }
+    Decision { halt, suspects, ordered: finding.order.len(), visited: visited + finding.visited }
+}
+
+fn stuck_at(search: &Search<'_>, group: &Problem) -> Option<usize> {
+    search.finding().stuck.map(|at| group.steps[at as usize].operation)
 }
 
 /// What is lifted, the name of it, and what it means if that alone explains a group.
@@ -245,13 +256,13 @@ fn leniencies(promises: Promises) -> [(Promises, &'static str, Severity); 4] {
     ]
 }
 
-fn blame(case: &Case<'_>, group: &Problem, members: &[usize], stuck: Option<usize>) -> Violation {
+fn blame(case: &Case<'_>, group: &Problem, members: &[usize], suspects: Vec<usize>) -> Violation {
     let strict = case.options.promises;
     let mut severity = Severity::Data;
     let mut explained_by = None;
-    let mut blamed = (strict, stuck);
+    let mut blamed = (strict, suspects);
     match explain(case, Promises::LENIENT, members) {
-        (Halt::Impossible, lenient_stuck) => blamed = (Promises::LENIENT, lenient_stuck.or(stuck)),
+        (Halt::Impossible, suspects) => blamed = (Promises::LENIENT, suspects),
         (Halt::Ordered | Halt::Spent, _) => {
             let lifted = leniencies(strict).into_iter().find(|(promises, ..)| explain(case, *promises, members).0 == Halt::Ordered);
             if let Some((_, name, how_bad)) = lifted {
@@ -259,12 +270,12 @@ fn blame(case: &Case<'_>, group: &Problem, members: &[usize], stuck: Option<usiz
             }
         }
     }
-    let shrunk = shrink(case, blamed.0, members, blamed.1);
+    let shrunk = shrink(case, blamed.0, members, &blamed.1);
     tell(case, group, shrunk, severity, explained_by)
 }
 
 /// Whether other promises explain a group. They may tie its keys less, so it can be several groups then.
-fn explain(case: &Case<'_>, promises: Promises, members: &[usize]) -> (Halt, Option<usize>) {
+fn explain(case: &Case<'_>, promises: Promises, members: &[usize]) -> (Halt, Vec<usize>) {
     let part = |at: usize| if members.binary_search(&at).is_ok() { Part::Kept } else { Part::Gone };
     let mut halt = Halt::Ordered;
     for group in problems(case.history, case.facts, promises, part) {
@@ -273,12 +284,12 @@ fn explain(case: &Case<'_>, promises: Promises, members: &[usize]) -> (Halt, Opt
         of_group.dedup();
         let decision = decide(case, promises, &group, &of_group);
         match decision.halt {
-            Halt::Impossible => return (Halt::Impossible, decision.stuck),
+            Halt::Impossible => return (Halt::Impossible, decision.suspects),
             Halt::Spent => halt = Halt::Spent,
             Halt::Ordered => {}
         }
     }
-    (halt, None)
+    (halt, Vec::new())
 }
 
 fn tell(case: &Case<'_>, group: &Problem, shrunk: Shrunk, severity: Severity, explained_by: Option<&'static str>) -> Violation {

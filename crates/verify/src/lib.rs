@@ -19,3 +19,4 @@ mod memory;
 mod model;
 mod shrink;
 mod words;
+mod zones;

@@ -21,7 +21,7 @@ use crate::{
     foresight::{Place, can_come},
     groups::{Problem, Step},
     memory::{Memory, bits_of_slot, bits_of_step},
-    model::{ABSENT, Act, Value, content_of},
+    model::{ABSENT, Act, Effect, Value, content_of},
 };
 
 /// How a search ended.
@@ -50,6 +50,9 @@ pub(crate) struct Finding {
 
 /// The marker of the ends of the list.
 const END: u32 = u32::MAX;
+/// How many configurations a probe visits before it leaves its decisions, and how many steps it leaves at first.
+const PATIENCE: u64 = 2_000;
+const PATIENCE_BACK: usize = 32;
 /// How many of the states in which the search was stuck are kept.
 const STATES_MAX: usize = 6;
 
@@ -105,6 +108,8 @@ pub(crate) struct Search<'p> {
     tied: Vec<bool>,
     /// Whether shortcut 3 is on.
     foresight: bool,
+    /// The seed of the disorder in which choices are tried, and its extent in time. 0 for none.
+    disorder: (u64, u64),
 }
 
 #[derive(Default)]
@@ -147,6 +152,7 @@ impl<'p> Search<'p> {
             kept: vec![(0, 0); problem.classes as usize],
             tied: vec![false; problem.keys.len()],
             foresight: true,
+            disorder: (0, 0),
         }
     }
 
@@ -171,6 +177,47 @@ impl<'p> Search<'p> {
             }
         }
         Halt::Spent
+    }
+
+    /// Searches without being thorough: where it does not get on it leaves all that it decided lately, further back each time, and tries in another order. So it finds an
+    /// order where the thorough search would first try everything that follows from one early mistake; but that there is none it cannot find.
+    pub(crate) fn probe(&mut self, budget: u64) -> Halt {
+        let spread = self.usual_time();
+        let (mut left, mut back) = (usize::MAX, PATIENCE_BACK);
+        while self.visited < budget {
+            if self.run((self.visited + PATIENCE).min(budget)) == Halt::Ordered {
+                return Halt::Ordered;
+            }
+            let now = self.best.left.unwrap_or(usize::MAX);
+            back = if now < left || back > self.trail.len() { PATIENCE_BACK } else { back * 2 };
+            left = left.min(now);
+            self.disorder = (self.disorder.0 + 1, spread);
+            self.leave(back);
+        }
+        Halt::Spent
+    }
+
+    /// Forgets the last decisions, without remembering that they were bad.
+    fn leave(&mut self, steps: usize) {
+        let to = self.trail.len().saturating_sub(steps);
+        let mut length = 0;
+        while let Some(frame) = self.frames.pop() {
+            (length, _) = (frame.trail, self.choices.truncate(frame.choices));
+            if frame.trail <= to {
+                break;
+            }
+        }
+        if self.frames.is_empty() {
+            length = 0;
+        }
+        self.put_back(length);
+        self.memory = Memory::default();
+    }
+
+    fn usual_time(&self) -> u64 {
+        let certain = self.problem.steps.iter().filter(|step| step.required && step.returned != u64::MAX);
+        let (count, sum) = certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
+        (sum / count) as u64
     }
 
     pub(crate) fn finding(&self) -> Finding {
@@ -233,11 +280,17 @@ impl<'p> Search<'p> {
             let strands = self.strands(at, false);
             if !strands || !self.strands(at, true) {
                 let step = self.step(at);
-                ranked.push((!step.required, strands, at != first, step.returned, at));
+                let late = step.returned.saturating_add(self.disorder(at));
+                ranked.push((!step.required, strands, at != first && self.disorder.0 == 0, late, at));
             }
         }
         ranked.sort_unstable();
         self.choices.extend(ranked.into_iter().map(|(.., at)| at));
+    }
+
+    fn disorder(&self, at: u32) -> u64 {
+        let (seed, extent) = self.disorder;
+        if extent == 0 { 0 } else { bits_of_step((seed as usize) << 32 | at as usize) as u64 % extent }
     }
 
     /// Whether a step must still find what cannot be there any more after this one: nothing that is left can bring it there in time, of the steps that must be, or
@@ -255,7 +308,25 @@ impl<'p> Search<'p> {
         if act.source.is_none() {
             return self.loses(at, content_of(before), with_possible) || self.loses(at, content_of(result), with_possible);
         }
-        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible))
+        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible)) || self.strands_unborn(at, with_possible)
+    }
+
+    /// The same for a content that is still to be written, to another key than it must be found at: this step may be the one that takes it there.
+    fn strands_unborn(&self, at: u32, with_possible: bool) -> bool {
+        let act = &self.step(at).act;
+        self.left_until(self.step(at).returned).filter(|writer| *writer != at).any(|writer| {
+            let writer = &self.step(writer).act;
+            let Effect::Put(written) = writer.effect else { return false };
+            let content = content_of(written);
+            if self.needs[content as usize].is_none_or(|needed| needed == 0) || !act.may_carry(content) {
+                return false;
+            }
+            self.problem.places.keys_of(content).iter().filter(|key| **key != writer.key).any(|key| {
+                let Some(until) = self.found_until((*key, content), at) else { return false };
+                let here = (0..self.state.len()).map(|key| key == writer.key as usize).collect();
+                !can_come(content, *key, here, self.acts_until(until, at, with_possible))
+            })
+        })
     }
 
     /// When a step must find this at the latest, of the rest but one.
@@ -292,13 +363,16 @@ impl<'p> Search<'p> {
         })
     }
 
+    /// The required steps that are left and were called by then.
+    fn left_until(&self, until: u64) -> impl Iterator<Item = u32> + Clone {
+        let one = |at: u32| Some(at).filter(|at| *at != END);
+        std::iter::successors(one(self.next[self.problem.steps.len()]), move |at| one(self.next[*at as usize]))
+            .take_while(move |at| self.step(*at).called <= until)
+    }
+
     /// What is left to do and was called by then, but for one step.
     fn acts_until(&self, until: u64, but: u32, with_possible: bool) -> impl Iterator<Item = &'p Act> + Clone {
-        let first = self.next[self.problem.steps.len()];
-        let left = std::iter::successors(Some(first).filter(|at| *at != END), |at| Some(self.next[*at as usize]).filter(|at| *at != END))
-            .take_while(move |at| self.step(*at).called <= until)
-            .filter(move |at| *at != but)
-            .map(|at| &self.step(at).act);
+        let left = self.left_until(until).filter(move |at| *at != but).map(|at| &self.step(at).act);
         let pools = self.pools.iter().filter(move |_| with_possible);
         let possible = pools.filter_map(|pool| pool.ending.first().or(pool.endless.first()));
         left.chain(possible.map(|at| &self.step(*at).act))

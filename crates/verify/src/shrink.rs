@@ -56,11 +56,20 @@ pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize
     }
 }
 
-/// Shrinks a group that has no order, for as long as the options allow.
-pub(crate) fn shrink(case: &Case<'_>, promises: Promises, members: &[usize], stuck: Option<usize>) -> Shrunk {
+/// Whether these operations of a group have no order.
+pub(crate) fn fail_alone(case: &Case<'_>, promises: Promises, members: &[usize], kept: &[usize]) -> bool {
+    Trials { case, promises, members }.fails(kept).is_some()
+}
+
+/// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or one operation to look around, or nothing.
+pub(crate) fn shrink(case: &Case<'_>, promises: Promises, members: &[usize], suspects: &[usize]) -> Shrunk {
     let end = Instant::now() + case.options.shrink_time_max;
     let trials = Trials { case, promises, members };
-    let mut kept = stuck.and_then(|stuck| window_fails(case, promises, members, stuck)).unwrap_or_else(|| members.to_vec());
+    let mut kept = match suspects {
+        [] => members.to_vec(),
+        [stuck] => window_fails(case, promises, members, *stuck).unwrap_or_else(|| members.to_vec()),
+        known => known.to_vec(),
+    };
     let mut size = kept.len().div_ceil(2);
     while size > 0 && Instant::now() < end {
         let before = kept.len();
