@@ -9,8 +9,8 @@ use holdfast_server::{Arity, Config, SETTINGS, Setting, Values};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 
-const FAILED: u8 = 1;
-const COULD_NOT_RUN: u8 = 2;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const COULD_NOT_RUN: u8 = 2;
 
 /// An error, and what the process answers to it.
 pub(crate) struct Failure {
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
     pub(crate) exit_code: u8,
 }
 
-fn failure(exit_code: u8) -> impl FnOnce(anyhow::Error) -> Failure {
+pub(crate) fn failure(exit_code: u8) -> impl FnOnce(anyhow::Error) -> Failure {
     move |error| Failure { error, exit_code }
 }
 
@@ -47,6 +47,7 @@ pub(crate) fn command() -> Command {
                 .after_help("Exit code: 0 nothing is wrong, 1 something is, 2 the folder could not be checked.")
                 .arg(data.help("Folder to check")),
         )
+        .subcommand(crate::verify::command())
 }
 
 fn argument(setting: &'static Setting) -> Arg {
@@ -108,7 +109,7 @@ pub(crate) fn check(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 /// One worker for each core.
-fn runtime() -> anyhow::Result<Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)

@@ -7,6 +7,8 @@ pub mod conformance;
 pub mod history;
 pub mod judge;
 pub mod races;
+pub mod report;
+pub mod run;
 pub mod timeline;
 
 mod facts;

@@ -21,7 +21,7 @@ use crate::{
     foresight::{Place, can_come},
     groups::{Problem, Step},
     memory::{Memory, bits_of_slot, bits_of_step},
-    model::{ABSENT, Act, Value, content_of},
+    model::{ABSENT, Act, Effect, Value, content_of},
 };
 
 /// How a search ended.
@@ -189,7 +189,7 @@ impl<'p> Search<'p> {
                 return Halt::Ordered;
             }
             let now = self.best.left.unwrap_or(usize::MAX);
-            back = if now < left { PATIENCE_BACK } else { back * 2 };
+            back = if now < left || back > self.trail.len() { PATIENCE_BACK } else { back * 2 };
             left = left.min(now);
             self.disorder = (self.disorder.0 + 1, spread);
             self.leave(back);
@@ -216,7 +216,8 @@ impl<'p> Search<'p> {
 
     fn usual_time(&self) -> u64 {
         let certain = self.problem.steps.iter().filter(|step| step.required && step.returned != u64::MAX);
-        let (count, sum) = certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
+        let (count, sum) =
+            certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
         (sum / count) as u64
     }
 
@@ -308,7 +309,25 @@ impl<'p> Search<'p> {
         if act.source.is_none() {
             return self.loses(at, content_of(before), with_possible) || self.loses(at, content_of(result), with_possible);
         }
-        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible))
+        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible)) || self.strands_unborn(at, with_possible)
+    }
+
+    /// The same for a content that is still to be written, to another key than it must be found at: this step may be the one that takes it there.
+    fn strands_unborn(&self, at: u32, with_possible: bool) -> bool {
+        let act = &self.step(at).act;
+        self.left_until(self.step(at).returned).filter(|writer| *writer != at).any(|writer| {
+            let writer = &self.step(writer).act;
+            let Effect::Put(written) = writer.effect else { return false };
+            let content = content_of(written);
+            if self.needs[content as usize].is_none_or(|needed| needed == 0) || !act.may_carry(content) {
+                return false;
+            }
+            self.problem.places.keys_of(content).iter().filter(|key| **key != writer.key).any(|key| {
+                let Some(until) = self.found_until((*key, content), at) else { return false };
+                let here = (0..self.state.len()).map(|key| key == writer.key as usize).collect();
+                !can_come(content, *key, here, self.acts_until(until, at, with_possible))
+            })
+        })
     }
 
     /// When a step must find this at the latest, of the rest but one.
@@ -345,13 +364,16 @@ impl<'p> Search<'p> {
         })
     }
 
+    /// The required steps that are left and were called by then.
+    fn left_until(&self, until: u64) -> impl Iterator<Item = u32> + Clone {
+        let one = |at: u32| Some(at).filter(|at| *at != END);
+        std::iter::successors(one(self.next[self.problem.steps.len()]), move |at| one(self.next[*at as usize]))
+            .take_while(move |at| self.step(*at).called <= until)
+    }
+
     /// What is left to do and was called by then, but for one step.
     fn acts_until(&self, until: u64, but: u32, with_possible: bool) -> impl Iterator<Item = &'p Act> + Clone {
-        let first = self.next[self.problem.steps.len()];
-        let left = std::iter::successors(Some(first).filter(|at| *at != END), |at| Some(self.next[*at as usize]).filter(|at| *at != END))
-            .take_while(move |at| self.step(*at).called <= until)
-            .filter(move |at| *at != but)
-            .map(|at| &self.step(at).act);
+        let left = self.left_until(until).filter(move |at| *at != but).map(|at| &self.step(at).act);
         let pools = self.pools.iter().filter(move |_| with_possible);
         let possible = pools.filter_map(|pool| pool.ending.first().or(pool.endless.first()));
         left.chain(possible.map(|at| &self.step(*at).act))

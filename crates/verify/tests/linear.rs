@@ -21,7 +21,7 @@ fn what_a_correct_store_did_has_an_order() {
         let mut rng = Rng(number);
         let shape = Shape {
             operations: 300,
-            clients: 2 + rng.below(20) as u32,
+            clients: 2 + rng.below(14) as u32,
             keys: 1 + rng.below(4) as u32,
             unknown_percent: rng.below(15),
             moves: rng.chance(50),

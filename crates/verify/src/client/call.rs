@@ -22,7 +22,7 @@ pub enum Proof {
     /// The `Authorization` header; every header of the call is signed.
     #[default]
     Header,
-    /// Query parameters, as in a presigned URL; the headers of the call are sent, but only `host` is signed.
+    /// Query parameters, as in a presigned URL; every header of the call is signed.
     Presigned,
 }
 

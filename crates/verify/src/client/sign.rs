@@ -75,19 +75,20 @@ impl Signer<'_> {
         added
     }
 
-    /// The query to send instead of the request's, as a presigned URL has it. Only `host` is signed, and the query.
+    /// The query to send instead of the request's, as a presigned URL has it. The request's headers are signed too.
     pub(super) fn query(&self, request: &Unsigned<'_>) -> Vec<(String, String)> {
+        let all: Vec<_> = [pair("host", request.host)].into_iter().chain(request.headers.iter().cloned()).collect();
+        let (names, lines) = canonical_headers(&all);
         let mut query = request.query.to_vec();
         query.extend([
             pair("X-Amz-Algorithm", ALGORITHM),
             pair("X-Amz-Credential", &format!("{}/{}", self.credentials.access_key, self.scope())),
             pair("X-Amz-Date", self.stamp),
             pair("X-Amz-Expires", PRESIGNED_SECS),
-            pair("X-Amz-SignedHeaders", "host"),
+            pair("X-Amz-SignedHeaders", &names),
         ]);
         query.extend(self.credentials.session_token.iter().map(|token| pair("X-Amz-Security-Token", token)));
-        let lines = format!("host:{}\n", request.host);
-        let signature = self.signature(request, &query, "host", &lines, UNSIGNED);
+        let signature = self.signature(request, &query, &names, &lines, UNSIGNED);
         query.push(pair("X-Amz-Signature", &signature));
         query
     }

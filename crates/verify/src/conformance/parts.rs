@@ -22,6 +22,8 @@ pub enum Part {
     CreateOnly,
     /// `If-Match` on PutObject.
     Swap,
+    /// `If-Match: *` on PutObject.
+    SwapAny,
     /// Conditions on CompleteMultipartUpload.
     CompleteConditions,
     /// Conditions on the destination of CopyObject.
@@ -52,11 +54,12 @@ pub enum Part {
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Tags,
         Self::Multipart,
         Self::CreateOnly,
         Self::Swap,
+        Self::SwapAny,
         Self::CompleteConditions,
         Self::CopyDestination,
         Self::CopySource,
@@ -79,6 +82,7 @@ impl Part {
             Self::Multipart => "multipart uploads",
             Self::CreateOnly => "PutObject If-None-Match: *",
             Self::Swap => "PutObject If-Match",
+            Self::SwapAny => "PutObject If-Match: *",
             Self::CompleteConditions => "conditions of CompleteMultipartUpload",
             Self::CopyDestination => "conditions on the destination of CopyObject",
             Self::CopySource => "conditions on the source of CopyObject",
@@ -142,16 +146,17 @@ pub struct Probed {
 impl Probed {
     /// Whether a client of S3 is deceived. Conditions of PutObject are judged by their rows, which are tried all the same.
     pub fn is_violation(&self) -> bool {
-        self.presence == Presence::Ignored && self.of_s3 && !matches!(self.part, Part::CreateOnly | Part::Swap)
+        self.presence == Presence::Ignored && self.of_s3 && !matches!(self.part, Part::CreateOnly | Part::Swap | Part::SwapAny)
     }
 }
 
 /// What all probes found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Parts(pub(crate) Vec<Probed>);
+pub struct Parts(pub Vec<Probed>);
 
 impl Parts {
-    pub(crate) fn have(&self, part: Part) -> bool {
+    /// Whether the endpoint has it and honours it.
+    pub fn have(&self, part: Part) -> bool {
         self.0.iter().any(|probed| probed.part == part && probed.presence == Presence::Supported)
     }
 
@@ -161,7 +166,10 @@ impl Parts {
 }
 
 /// Probes every part, one after the other: each on keys of its own.
-pub(crate) async fn probe(client: &mut Client, bucket: &str, prefix: &str) -> Result<Parts, Trouble> {
+///
+/// # Errors
+/// Plain writes and reads do not work.
+pub async fn probe(client: &mut Client, bucket: &str, prefix: &str) -> Result<Parts, Trouble> {
     let mut parts = Parts::default();
     for part in Part::ALL {
         let missing = part.needs().filter(|needed| !parts.have(*needed));
@@ -203,6 +211,7 @@ impl World<'_> {
             Part::Multipart => self.probe_multipart().await,
             Part::CreateOnly => self.refuses(|world, _| s3::put(bucket, &key, world.body("new"), &Options::none().if_absent())).await,
             Part::Swap => self.refuses(|world, _| s3::put(bucket, &key, world.body("new"), &other)).await,
+            Part::SwapAny => self.probe_any().await,
             Part::CompleteConditions => {
                 let upload = self.begin_upload("new").await?;
                 self.refuses(|world, _| world.complete(&upload, &Options::none().if_absent())).await
@@ -261,6 +270,16 @@ impl World<'_> {
             Some(_) if failed => (Presence::Supported, answer.in_short()),
             Some(_) if answer.is_success() && by_key.is_none() => ignored("the condition is false, and the answer is success"),
             Some(_) => otherwise(&answer),
+        })
+    }
+
+    async fn probe_any(&mut self) -> Result<Found, Trouble> {
+        let call = s3::put(self.bucket, &self.key, self.body("new"), &Options::none().if_present());
+        Ok(match self.client.send(&call).await {
+            Ok(answer) if matches!(answer.status(), 404 | 412) => (Presence::Supported, answer.in_short()),
+            Ok(answer) if answer.is_success() => ignored("there is no object, and one is written"),
+            Ok(answer) => otherwise(&answer),
+            Err(error) => lost(&error),
         })
     }
 
@@ -327,7 +346,7 @@ impl World<'_> {
     async fn probe_tokens(&mut self) -> Result<Found, Trouble> {
         let (key, source) = (self.key.clone(), self.source.clone());
         self.make(&source, "source").await?;
-        let call = s3::rename(self.bucket, &source, &key, &Options::none().header("x-amz-client-token", "holdfast-verify-1"));
+        let call = s3::rename(self.bucket, &source, &key, &Options::none().header("x-amz-client-token", &self.token("rename")));
         self.client.must("renaming", &call).await?;
         Ok(match self.client.send(&call).await {
             Ok(answer) if answer.is_success() => (Presence::Supported, answer.in_short()),
@@ -353,7 +372,7 @@ impl World<'_> {
     }
 
     async fn probe_retry_marks(&mut self) -> Result<Found, Trouble> {
-        let options = Options::none().if_absent().header("amz-sdk-invocation-id", "holdfast-verify-1");
+        let options = Options::none().if_absent().header("amz-sdk-invocation-id", &self.token("put"));
         let call = |attempt: &str| {
             let options = options.clone().header("amz-sdk-request", &format!("attempt={attempt}; max=3"));
             s3::put(self.bucket, &self.key, "body", &options)

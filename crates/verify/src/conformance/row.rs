@@ -104,6 +104,8 @@ pub struct Checked {
     pub sent: String,
     /// What must come.
     pub expected: String,
+    /// What is right too, and by which document.
+    pub also: Vec<String>,
     /// What came, and what is there now if that is wrong.
     pub came: String,
     /// What to think of it.

@@ -1,6 +1,7 @@
 //! The room of one row: keys of its own, what is put there before, and the requests that are sent there.
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
 
 use super::parts::{Part, Parts};
 use super::row::{Case, Operation};
@@ -26,16 +27,30 @@ pub(crate) struct World<'a> {
     /// The key that is written.
     pub(crate) key: String,
     pub(crate) source: String,
+    /// Of this row in this run.
+    room: String,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(client: &'a mut Client, bucket: &'a str, parts: &'a Parts, prefix: &str, id: &str) -> Self {
-        Self { client, bucket, parts, key: format!("{prefix}{id}/key"), source: format!("{prefix}{id}/source") }
+        Self {
+            client,
+            bucket,
+            parts,
+            key: format!("{prefix}{id}/key"),
+            source: format!("{prefix}{id}/source"),
+            room: format!("{prefix}{id}"),
+        }
     }
 
     /// What the checks write as `made`: bytes, metadata and tags tell of it.
     pub(crate) fn body(&self, made: &str) -> String {
         format!("{made} bytes of {}", self.key)
+    }
+
+    /// A client token or invocation id that no other row and no other run uses.
+    pub(crate) fn token(&self, label: &str) -> String {
+        hex::encode(&Sha256::digest(format!("{} {label}", self.room))[..16])
     }
 
     fn marks(made: &str) -> Options {

@@ -146,7 +146,7 @@ fn with_token(world: &World<'_>, token: &str) -> Call {
 }
 
 async fn token_again(world: &mut World<'_>) -> Result<Told, Trouble> {
-    let call = with_token(world, "verify-token-1");
+    let call = with_token(world, &world.token("1"));
     let first = renames(world, call.clone()).await?;
     if first.verdict != crate::conformance::row::Verdict::Holds {
         return Ok(first);
@@ -167,24 +167,24 @@ async fn token_again(world: &mut World<'_>) -> Result<Told, Trouble> {
 async fn token_mismatch(world: &mut World<'_>) -> Result<Told, Trouble> {
     let source = world.source.clone();
     world.make(&source, "source").await?;
-    let first = with_token(world, "verify-token-2");
+    let first = with_token(world, &world.token("2"));
     world.client.must("renaming", &first).await?;
     world.source.push_str("-2");
     let other = world.source.clone();
     world.make(&other, "source").await?;
-    let call = with_token(world, "verify-token-2");
+    let call = with_token(world, &world.token("2"));
     refuses(world, call, 400, "IdempotencyParameterMismatch").await
 }
 
 async fn token_after_refusal(world: &mut World<'_>) -> Result<Told, Trouble> {
     let key = world.key.clone();
     world.make(&key, "old").await?;
-    let refused = with_token(world, "verify-token-3").header("if-none-match", "*");
+    let refused = with_token(world, &world.token("3")).header("if-none-match", "*");
     let answer = send(world, &refused).await?;
     if !matches!(answer.status(), 404 | 412) {
         return Ok(Told::wrong(&answer, "it must be refused"));
     }
-    let call = with_token(world, "verify-token-4");
+    let call = with_token(world, &world.token("4"));
     renames(world, call).await
 }
 

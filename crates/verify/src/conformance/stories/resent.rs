@@ -116,10 +116,11 @@ async fn both(world: &mut World<'_>, first: Call, second: Call) -> Result<(Answe
 
 /// Both attempts of one call, and what the second is told.
 async fn answered_again(world: &mut World<'_>, call: Call) -> Result<Told, Trouble> {
+    let a = world.token("a");
     let key = world.key.clone();
-    let first = world.client.must("the first attempt", &attempt(call.clone(), "verify-a", 1)).await?;
+    let first = world.client.must("the first attempt", &attempt(call.clone(), &a, 1)).await?;
     let before = world.read(&key).await?;
-    let second = world.client.send(&attempt(call, "verify-a", 2)).await.map_err(lost("the second attempt"))?;
+    let second = world.client.send(&attempt(call, &a, 2)).await.map_err(lost("the second attempt"))?;
     let after = world.read(&key).await?;
     Ok(if after != before {
         Told::deviates(second.in_short(), Severity::DataLoss, "the resent write changed the object")
@@ -187,29 +188,35 @@ async fn append(world: &mut World<'_>) -> Result<Told, Trouble> {
 }
 
 async fn other_invocation(world: &mut World<'_>) -> Result<Told, Trouble> {
+    let a = world.token("a");
+    let b = world.token("b");
     let call = put(world, "new");
-    refused_again(world, attempt(call.clone(), "verify-a", 1), attempt(call, "verify-b", 2)).await
+    refused_again(world, attempt(call.clone(), &a, 1), attempt(call, &b, 2)).await
 }
 
 async fn other_payload(world: &mut World<'_>) -> Result<Told, Trouble> {
+    let a = world.token("a");
     let (first, second) = (put(world, "new"), put(world, "more"));
-    refused_again(world, attempt(first, "verify-a", 1), attempt(second, "verify-a", 2)).await
+    refused_again(world, attempt(first, &a, 1), attempt(second, &a, 2)).await
 }
 
 async fn other_operation(world: &mut World<'_>) -> Result<Told, Trouble> {
+    let a = world.token("a");
     let source = world.source.clone();
     let bytes = s3::put(world.bucket, &source, world.body("new"), &Options::none());
     world.client.must("writing the source", &bytes).await?;
     let copy = s3::copy(world.bucket, &source, &world.key, &Options::none().if_absent());
     let first = put(world, "new");
-    refused_again(world, attempt(first, "verify-a", 1), attempt(copy, "verify-a", 2)).await
+    refused_again(world, attempt(first, &a, 1), attempt(copy, &a, 2)).await
 }
 
 async fn rival(world: &mut World<'_>) -> Result<Told, Trouble> {
+    let a = world.token("a");
+    let b = world.token("b");
     let call = put(world, "new");
-    world.client.must("the first attempt", &attempt(call.clone(), "verify-a", 1)).await?;
+    world.client.must("the first attempt", &attempt(call.clone(), &a, 1)).await?;
     let rivals = s3::put(world.bucket, &world.key, world.body("new"), &Options::none());
-    refused_again(world, attempt(rivals, "verify-b", 1), attempt(call, "verify-a", 2)).await
+    refused_again(world, attempt(rivals, &b, 1), attempt(call, &a, 2)).await
 }
 
 async fn unmarked(world: &mut World<'_>) -> Result<Told, Trouble> {
