@@ -216,7 +216,8 @@ impl<'p> Search<'p> {
 
     fn usual_time(&self) -> u64 {
         let certain = self.problem.steps.iter().filter(|step| step.required && step.returned != u64::MAX);
-        let (count, sum) = certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
+        let (count, sum) =
+            certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
         (sum / count) as u64
     }
 
