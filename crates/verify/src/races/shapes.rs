@@ -65,7 +65,7 @@ impl Ground {
             Shape::Listing => Self::Registry(listing::Registry::default()),
             shape => {
                 let mix = Mix::of(shape);
-                let blocks = clients.div_ceil(mix.clients_per_block) * if shape == Shape::Wide { 8 } else { 1 };
+                let blocks = clients.div_ceil(mix.clients_per_block) * if shape == Shape::Wide { 4 } else { 1 };
                 let keys = (0..blocks * mix.block).map(|at| phase.key(&format!("{}/{}", at / mix.block, at % mix.block))).collect();
                 Self::Keys { mix, keys }
             }
