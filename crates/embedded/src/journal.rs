@@ -105,7 +105,7 @@ impl End {
         let later = if disordered { Some(len) } else { later_batch(bytes, len, sequences.map_or(0, |(_, last)| last)) };
         match later {
             Some(_) => Err(Damage { at: len, later }),
-            None if was_whole(&bytes[len..]) => Err(Damage { at: len, later: None }),
+            None if was_whole(&bytes[len..], len) => Err(Damage { at: len, later: None }),
             None => Ok(Self { valid: len, is_torn: len < bytes.len(), sequences }),
         }
     }
@@ -227,17 +227,20 @@ impl Valid {
 ///
 /// Torn means that sectors did not reach the disk: zeros in their place, or the end is missing. So a batch whose lengths lead to its
 /// end and whose checksum is wrong although nothing in it could be a lost sector was not torn; nor was one that a single bit makes
-/// right. What this cannot tell from a torn batch is damage to the values of a batch that has a sector's worth of zeros.
-fn was_whole(bytes: &[u8]) -> bool {
+/// right. What this cannot tell from a torn batch is damage to the values of a batch that has a sector's worth of zeros, and to the
+/// first byte of one that begins at the last byte of a sector: losing that sector turns the same bit.
+fn was_whole(bytes: &[u8], begins_at: usize) -> bool {
     match Frame::read(bytes, &mut 0, |_| true) {
         Some(frame) => !bytes[..frame.len].split(|b| *b != 0).any(|zeros| zeros.len() >= SECTOR_BYTES),
-        None => is_one_bit_off(bytes),
+        None => is_one_bit_off(bytes, (begins_at + 1).is_multiple_of(SECTOR_BYTES)),
     }
 }
 
-fn is_one_bit_off(bytes: &[u8]) -> bool {
+fn is_one_bit_off(bytes: &[u8], first_byte_may_be_lost: bool) -> bool {
     let (mut bytes, mut work) = (bytes.to_vec(), 0);
-    lengths_and_tags(&bytes).any(|at| {
+    let may_be_torn = |at: usize| at == 0 && first_byte_may_be_lost && bytes[0] == 0;
+    let candidates: Vec<usize> = lengths_and_tags(&bytes).filter(|at| !may_be_torn(*at)).collect();
+    candidates.into_iter().any(|at| {
         (0..8).any(|bit| {
             bytes[at] ^= 1 << bit;
             let frame = if work < SEARCH_WORK_MAX { Frame::read(&bytes, &mut work, |_| true) } else { None };
@@ -534,6 +537,24 @@ mod tests {
     fn item(value: usize) -> Vec<u8> {
         let len = u32::try_from(value).unwrap().to_le_bytes();
         [&[ITEM, 0, 0][..], &1u64.to_le_bytes(), &1u16.to_le_bytes(), &len, &len, b"k"].concat()
+    }
+
+    /// A batch of one item.
+    fn whole_batch(sequence: u64, value: usize) -> Vec<u8> {
+        let items = [item(value), vec![7; value]].concat();
+        [start(1, sequence), items.clone(), end(&items)].concat()
+    }
+
+    /// The sector with the first byte of the last batch did not reach the disk, the sectors after it did.
+    #[test]
+    fn a_torn_batch_that_begins_at_the_end_of_a_sector_is_dropped() {
+        for begin in [SECTOR_BYTES - 1, 3 * SECTOR_BYTES - 1, SECTOR_BYTES, SECTOR_BYTES - 2] {
+            let first = whole_batch(1, begin - whole_batch(1, 0).len());
+            let mut journal = [first, whole_batch(2, 700)].concat();
+            journal[begin] = 0;
+            let is_dropped = End::of(&journal).is_ok_and(|end| end.valid == begin && end.is_torn);
+            assert_eq!(is_dropped, (begin + 1).is_multiple_of(SECTOR_BYTES), "a batch that begins at {begin}");
+        }
     }
 
     #[test]
