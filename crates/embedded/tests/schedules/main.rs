@@ -23,7 +23,10 @@ mod sync;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -294,7 +297,24 @@ fn check(kind: &str, scheduler: impl FnOnce(u64, usize) -> Box<dyn Scheduler + S
     println!("{schedules} {kind} schedules, HOLDFAST_TEST_SEED={seed}");
     let mut config = Config::new();
     config.stack_size = 1 << 18;
-    Runner::new(scheduler(seed, schedules), config).run(scenario);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = Begun(Arc::clone(&begun));
+    Runner::new(scheduler(seed, schedules), config).run(move || {
+        begun.fetch_add(1, Relaxed);
+        scenario();
+    });
+    drop(counted);
+}
+
+/// Tells how many schedules had begun when one failed.
+struct Begun(Arc<AtomicUsize>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SCHEDULE {} of this seed failed", self.0.load(Relaxed));
+        }
+    }
 }
 
 #[test]
