@@ -143,7 +143,7 @@ impl World {
                 return Decision::Refuse;
             }
             let up = writes_to.iter().zip(counts).map(|(key, n)| Write::put(key.clone(), (n + 1).to_be_bytes().to_vec()));
-            Decision::Commit(up.chain([Write::put(trace(request), vec![1])]).collect())
+            Decision::Commit(up.chain([Write::put(trace(request), records.stamp.to_be_bytes().to_vec())]).collect())
         });
         let answer = process.transact(keys.clone(), decide);
         let seen = *seen.lock();
@@ -212,6 +212,8 @@ impl World {
         let left = |request: &u64| durable.contains_key(&trace(*request));
         assert!(witness.committed.iter().all(left), "an acknowledged write is lost");
         assert!(!witness.refused.iter().any(left), "a refused write appears");
+        let stamps: Vec<_> = durable.iter().filter(|(key, _)| key.family == Family::Blob).map(|(_, stamp)| stamp).collect();
+        assert_eq!(stamps.len(), stamps.iter().collect::<BTreeSet<_>>().len(), "two writes have one stamp");
         let all = witness.committed.iter().chain(&witness.in_doubt).filter(|request| left(request)).count() as u64;
         for name in ["a", "b"] {
             assert_eq!(count(durable.get(&key(name))), all, "{name}: a count was lost or counted twice");
