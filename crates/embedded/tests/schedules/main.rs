@@ -249,12 +249,13 @@ fn scenario() {
         }
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let health = process.shared.health();
+        assert!(health != Health::Open || process.shared.view().is_ok(), "it is open, and shows nothing");
         process.close();
-        ended(&world, &process, &health);
+        ended(&world, &process, &health, life);
     }
 }
 
-fn ended(world: &World, process: &Process, health: &Health) {
+fn ended(world: &World, process: &Process, health: &Health, life: u64) {
     assert_eq!(process.shared.health(), Health::Closed);
     assert!(process.shared.view().is_err() && process.shared.admit().is_err(), "closed, and goes on");
     assert_eq!(process.places.available_permits(), PLACES, "a place in the queue is lost");
@@ -262,20 +263,17 @@ fn ended(world: &World, process: &Process, health: &Health) {
     assert!(process.transact(vec![key("a")], Box::new(|_| Decision::Refuse)).is_err(), "closed, and answers");
     world.add_up();
     if *health == Health::Open {
-        let settled: Vec<_> = process.extents.0.lock().clone();
-        let durable = world.disk.durable.lock();
-        for (id, is_named) in &settled {
-            assert_eq!(durable.contains_key(&trace(id.0 as u64)), *is_named, "a blob in doubt was settled the wrong way");
-        }
-    }
-    if *health == Health::Open {
-        // It healed from all that went wrong, so everything in doubt is settled, once.
-        let settled: Vec<_> = process.extents.0.lock().iter().map(|(id, _)| id.0 as u64).collect();
-        let once: BTreeSet<_> = settled.iter().copied().collect();
+        // It healed from all that went wrong: everything in doubt is settled, once, and rightly.
+        let settled = process.extents.0.lock().clone();
+        let once: BTreeSet<_> = settled.iter().map(|(id, _)| id.0 as u64).collect();
         assert_eq!(settled.len(), once.len(), "a blob in doubt was settled twice");
-        let life = once.first().map(|request| request / 100);
-        let doubt: BTreeSet<_> = world.witness.lock().in_doubt.iter().copied().filter(|request| Some(request / 100) == life).collect();
+        let of_this_life = |request: &u64| request / 100 == life;
+        let doubt: BTreeSet<_> = world.witness.lock().in_doubt.iter().copied().filter(of_this_life).collect();
         assert_eq!(once, doubt, "a blob in doubt was not settled");
+        let durable = world.disk.durable.lock();
+        for (id, is_named) in settled {
+            assert_eq!(durable.contains_key(&trace(id.0 as u64)), is_named, "a blob in doubt was settled the wrong way");
+        }
     }
 }
 
