@@ -27,9 +27,13 @@ pub(crate) enum Fault {
     /// A flush failed before; nothing is written.
     Background,
     /// The disk fills up; the batch is durable or not.
-    Full { durable: bool },
+    Full {
+        durable: bool,
+    },
     /// The device fails; the batch is durable or not.
-    Device { durable: bool },
+    Device {
+        durable: bool,
+    },
 }
 
 /// The medium. Its locks are never held where another thread may go on.
