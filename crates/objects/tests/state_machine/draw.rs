@@ -18,11 +18,11 @@ fn step() -> BoxedStrategy<Step> {
         2 => Just(Trouble::Applied),
         1 => Just(Trouble::Lost),
     ];
-    let when = prop_oneof![4 => Just(0u8), 3 => Just(1u8), 3 => 2..6u8];
-    (ask(), option::weighted(0.3, (when, trouble)), any::<bool>())
+    let when = prop_oneof![3 => Just(0u8), 3 => Just(1u8), 5 => 2..9u8];
+    (ask(), option::weighted(0.3, (when, trouble)), 0..3u8)
         .prop_map(|(ask, mut trouble, aimed)| {
-            if let (true, Some((_, Trouble::Rivals(rivals)))) = (aimed, &mut trouble) {
-                rivals.iter_mut().enumerate().for_each(|(nth, rival)| aim(rival, &ask, nth));
+            if let (1.., Some((_, Trouble::Rivals(rivals)))) = (aimed, &mut trouble) {
+                rivals.iter_mut().for_each(|rival| aim(rival, &ask, aimed == 2));
             }
             Step { ask, trouble }
         })
@@ -30,7 +30,14 @@ fn step() -> BoxedStrategy<Step> {
 }
 
 /// Makes a rival meet what the request names.
-fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
+fn aim(rival: &mut Ask, ask: &Ask, at_source: bool) {
+    if let Ask::PutPart { upload: of, .. } | Ask::Complete { upload: of, .. } | Ask::Abort { upload: of, .. } = ask {
+        match rival {
+            Ask::PutPart { upload, .. } | Ask::Complete { upload, .. } | Ask::Abort { upload, .. } => *upload = *of,
+            Ask::Put { body, .. } => *rival = Ask::PutPart { upload: *of, number: 0, body: *body, given: None },
+            _ => {}
+        }
+    }
     let (source, target) = match ask {
         Ask::Copy { from, to, .. } => (Some(*from), *to),
         Ask::Rename { bucket, from, to, .. } => (Some(At(*bucket, *from)), At(*bucket, *to)),
@@ -38,9 +45,11 @@ fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => (None, At(*bucket, 0)),
         _ => return,
     };
-    let aimed = if nth == 0 { target } else { source.unwrap_or(target) };
+    let aimed = source.filter(|_| at_source).unwrap_or(target);
     match rival {
-        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => *at = aimed,
+        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => {
+            *at = aimed
+        }
         Ask::Rename { bucket, to, .. } => (*bucket, *to) = (aimed.0, aimed.1),
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => *bucket = aimed.0,
         _ => {}
@@ -60,7 +69,9 @@ fn body() -> BoxedStrategy<Body> {
 }
 
 fn part_body() -> BoxedStrategy<Body> {
-    (prop_oneof![3 => Just(5u32 << 20), 3 => Just(7), 1 => Just(0), 1 => Just(65_537)], 0..2u8).prop_map(|(size, seed)| Body(size, seed)).boxed()
+    (prop_oneof![3 => Just(5u32 << 20), 3 => Just(7), 1 => Just(0), 1 => Just(65_537)], 0..2u8)
+        .prop_map(|(size, seed)| Body(size, seed))
+        .boxed()
 }
 
 fn tag() -> BoxedStrategy<Tag> {
@@ -79,30 +90,24 @@ fn date() -> BoxedStrategy<Date> {
 fn when(dates: f64) -> BoxedStrategy<When> {
     let rule = prop_oneof![3 => Just(Rule::Always), 3 => Just(Rule::Create), 3 => tag().prop_map(Rule::Match)];
     let dates = move || if dates > 0.0 { option::weighted(dates, date()).boxed() } else { Just(None).boxed() };
-    (rule, option::weighted(0.2, number()), dates(), dates()).prop_map(|(rule, generation, modified, unmodified)| When {
-        rule,
-        generation,
-        modified,
-        unmodified,
-    }).boxed()
+    (rule, option::weighted(0.2, number()), dates(), dates())
+        .prop_map(|(rule, generation, modified, unmodified)| When { rule, generation, modified, unmodified })
+        .boxed()
 }
 
 fn reads(given: f64) -> BoxedStrategy<Reads> {
     let tags = move || option::weighted(given, (tag(), prop::bool::weighted(0.2)));
     let dates = move || option::weighted(given, date());
-    (tags(), tags(), dates(), dates()).prop_map(|(matches, none_match, modified, unmodified)| Reads {
-        matches,
-        none_match,
-        modified,
-        unmodified,
-    }).boxed()
+    (tags(), tags(), dates(), dates())
+        .prop_map(|(matches, none_match, modified, unmodified)| Reads { matches, none_match, modified, unmodified })
+        .boxed()
 }
 
 fn deletes() -> BoxedStrategy<Deletes> {
     let right = || option::weighted(0.2, prop::bool::weighted(0.8));
-    (option::weighted(0.3, tag()), right(), right(), option::weighted(0.2, number())).prop_map(|(matches, size, date, generation)| {
-        Deletes { matches, size, date, generation }
-    }).boxed()
+    (option::weighted(0.3, tag()), right(), right(), option::weighted(0.2, number()))
+        .prop_map(|(matches, size, date, generation)| Deletes { matches, size, date, generation })
+        .boxed()
 }
 
 fn who() -> BoxedStrategy<Who> {
@@ -116,12 +121,9 @@ fn sum() -> BoxedStrategy<ChecksumAlgorithm> {
 
 fn pages() -> BoxedStrategy<Pages> {
     let after = option::weighted(0.4, 0..KEYS.len() as u8);
-    (0..PREFIXES.len() as u8, 0..DELIMITERS.len() as u8, after, 1..4u8).prop_map(|(prefix, delimiter, after, max)| Pages {
-        prefix,
-        delimiter,
-        after,
-        max,
-    }).boxed()
+    (0..PREFIXES.len() as u8, 0..DELIMITERS.len() as u8, after, 1..4u8)
+        .prop_map(|(prefix, delimiter, after, max)| Pages { prefix, delimiter, after, max })
+        .boxed()
 }
 
 fn span() -> BoxedStrategy<Span> {
@@ -132,7 +134,8 @@ fn span() -> BoxedStrategy<Span> {
         at().prop_map(Span::From),
         at().prop_map(Span::Last),
         (1..4u8).prop_map(Span::Part),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn small() -> BoxedStrategy<u8> {
@@ -166,7 +169,8 @@ fn writes() -> BoxedStrategy<Ask> {
         3 => (at(), deletes()).prop_map(|(at, when)| Ask::Delete { at, when }),
         1 => (at(), small()).prop_map(|(at, tags)| Ask::Tag { at, tags }),
         3 => small().prop_map(Ask::Again),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn uploads() -> BoxedStrategy<Ask> {
@@ -205,7 +209,8 @@ fn reading() -> BoxedStrategy<Ask> {
         2 => (0..2u8, pages()).prop_map(|(bucket, pages)| Ask::List { bucket, pages }),
         1 => at().prop_map(|at| Ask::Hold { at }),
         1 => Just(Ask::Release),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn upkeep() -> BoxedStrategy<Ask> {

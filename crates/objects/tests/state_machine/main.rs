@@ -7,6 +7,7 @@
 mod draw;
 mod known;
 mod naive;
+mod pairs;
 mod product;
 mod run;
 mod script;
@@ -49,7 +50,7 @@ fn outcome(script: &[Step]) -> Result<(), String> {
 fn every_script_has_the_answers_of_the_naive_s3() {
     let cases = number("HOLDFAST_TEST_CASES").map_or(CASES, |cases| cases as u32);
     let seed = number("HOLDFAST_TEST_SEED").unwrap_or_else(|| u64::from_ne_bytes(std::array::from_fn(|_| rand_byte())));
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, max_shrink_time: 60_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, max_shrink_time: 30_000, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
@@ -67,7 +68,11 @@ fn every_script_has_the_answers_of_the_naive_s3() {
         Err(TestError::Fail(_, script)) => {
             let why = outcome(&script).err().unwrap_or_else(|| "it held when it ran again".into());
             let steps: Vec<_> = script.iter().map(|step| format!("    {step:?},")).collect();
-            panic!("script {first} failed, HOLDFAST_TEST_SEED={seed}; after {ran} runs the script of {} steps:\n{why}\n{}\n", script.len(), steps.join("\n"));
+            panic!(
+                "script {first} failed, HOLDFAST_TEST_SEED={seed}; after {ran} runs the script of {} steps:\n{why}\n{}\n",
+                script.len(),
+                steps.join("\n")
+            );
         }
         Err(error) => panic!("{error}, HOLDFAST_TEST_SEED={seed}"),
     }
