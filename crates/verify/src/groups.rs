@@ -58,6 +58,17 @@ pub(crate) enum Part {
 
 /// The problems of a history. `part` says how each operation takes part.
 pub(crate) fn problems(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Problem> {
+    let mut steps = steps(history, facts, promises, part);
+    forget_unseen(&mut steps, facts);
+    split(history, facts, steps)
+}
+
+/// The same with every content told apart: slower to search, better to read.
+pub(crate) fn problems_in_full(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Problem> {
+    split(history, facts, steps(history, facts, promises, part))
+}
+
+fn steps(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Step> {
     let mut steps = Vec::new();
     for (at, operation) in history.operations.iter().enumerate() {
         match part(at) {
@@ -66,8 +77,7 @@ pub(crate) fn problems(history: &History, facts: &Facts, promises: Promises, par
             Part::Gone => {}
         }
     }
-    forget_unseen(&mut steps, facts);
-    split(history, facts, steps)
+    steps
 }
 
 fn step(operation: &Operation, at: usize, act: Act, required: bool) -> Step {
