@@ -162,10 +162,9 @@ async fn rows(options: &Options, place: &Place, parts: &Parts, tell: &Arc<dyn Fn
     const CLIENTS: usize = 16;
     let tell = Arc::clone(tell);
     let progress = move |done: usize, of: usize| {
-        let share = done as f64 / of.max(1) as f64;
-        tell(Progress { phase: "conformance".to_owned(), done: share, note: format!("{done} of {of} rows") });
+        tell(Progress { phase: "conformance".to_owned(), done: share(done, of), note: format!("{done} of {of} rows") });
     };
-    conformance::check(&options.target, &place.bucket, &place.prefix("rows"), parts, CLIENTS, progress).await
+    conformance::try_rows(&options.target, &place.bucket, &place.prefix("rows"), parts, CLIENTS, progress).await
 }
 
 async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -> Result<(Races, Vec<(String, History)>), CouldNotRun> {
@@ -197,7 +196,7 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
     let mut histories = Vec::new();
     for (number, contest) in found.contests.into_iter().enumerate() {
         let name = contest.shape.name().to_owned();
-        tell(Progress { phase: "judging".to_owned(), done: number as f64 / count as f64, note: name.clone() });
+        tell(Progress { phase: "judging".to_owned(), done: share(number, count), note: name.clone() });
         let (one, history) = tokio::task::spawn_blocking(move || judge_one(contest, promises)).await?;
         judged.push(one);
         histories.push((name, history));
@@ -213,6 +212,12 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
         contests: judged,
     };
     Ok((races, histories))
+}
+
+/// How much of it is done; figures this small are exact.
+fn share(done: usize, of: usize) -> f64 {
+    let exact = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    exact(done) / exact(of.max(1))
 }
 
 fn judge_one(contest: Contest, promises: Promises) -> (Judged, History) {

@@ -56,8 +56,24 @@ impl Conformance {
     }
 }
 
-/// Tries every row in `bucket`, on keys with that prefix, by `clients` clients, as far as the endpoint has the `parts` for it. `progress` is told how many rows are done, and of how many.
+/// Probes the endpoint and tries every row in `bucket`, on keys with that prefix, by `clients` clients. `progress` is told how many
+/// rows are done, and of how many.
+///
+/// # Errors
+/// The endpoint does not do what the rows rest on: plain writes and reads.
 pub async fn check(
+    target: &Arc<Target>,
+    bucket: &str,
+    prefix: &str,
+    clients: usize,
+    progress: impl Fn(usize, usize) + Send + Sync + 'static,
+) -> Result<Conformance, Trouble> {
+    let parts = probe(&mut Client::new(Arc::clone(target), 0), bucket, prefix).await?;
+    Ok(try_rows(target, bucket, prefix, &parts, clients, progress).await)
+}
+
+/// Tries every row in `bucket`, on keys with that prefix, by `clients` clients, as far as the endpoint has the `parts` for it. `progress` is told how many rows are done, and of how many.
+pub async fn try_rows(
     target: &Arc<Target>,
     bucket: &str,
     prefix: &str,
@@ -118,8 +134,10 @@ fn missing(row: &Row, parts: &Parts) -> Option<Verdict> {
     let probed = parts.came(*missing)?;
     let why = format!("{}: {}", missing.name(), probed.came);
     Some(match probed.presence {
-        Presence::Ignored | Presence::Unclear => Verdict::NotRun { why },
-        Presence::NotSupported | Presence::Supported => Verdict::NotSupported { why },
+        Presence::Ignored if probed.of_s3 => Verdict::NotRun { why },
+        Presence::Unclear => Verdict::NotRun { why },
+        // What only Holdfast has, others do not have when they ignore it.
+        Presence::Ignored | Presence::NotSupported | Presence::Supported => Verdict::NotSupported { why },
     })
 }
 

@@ -45,6 +45,9 @@ impl State {
         let object = |name: &str, before: &Option<Object>, after: &Option<Object>| match (before, after) {
             (Some(_), None) => Some(format!("the {name} is gone")),
             (None, Some(after)) => Some(format!("the {name} now exists ({} bytes)", after.body.len())),
+            (Some(before), Some(after)) if before.body != after.body => {
+                Some(format!("the {name} is overwritten ({} bytes)", after.body.len()))
+            }
             (Some(before), Some(after)) if before != after => Some(format!("the {name} has {}", changes(before, after))),
             _ => None,
         };
@@ -66,7 +69,6 @@ impl State {
 
 fn changes(before: &Object, after: &Object) -> String {
     let differs = [
-        (before.body != after.body, "another body"),
         (before.etag != after.etag, "another ETag"),
         (before.metadata != after.metadata, "other metadata"),
         (before.tags != after.tags, "other tags"),

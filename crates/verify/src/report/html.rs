@@ -33,7 +33,7 @@ pub fn html(report: &Report) -> String {
         groups(&mut page, rows);
         all_rows(&mut page, rows);
     }
-    let _ = write!(page, "<footer>holdfast verify {}</footer></main></body></html>\n", escape(report.version));
+    let _ = writeln!(page, "<footer>holdfast verify {}</footer></main></body></html>", escape(report.version));
     page
 }
 
@@ -68,7 +68,11 @@ fn tiles(page: &mut String, report: &Report) {
     page.push_str("<section class=\"tiles\">");
     if let Some(rows) = &report.conformance {
         let right = report.count(|v| matches!(v, Verdict::Holds | Verdict::Accepted { .. }));
-        tile(page, &format!("{right} / {}", rows.len()), "rows of the contract hold", "");
+        let untried = report.count(|v| matches!(v, Verdict::NotSupported { .. } | Verdict::NotRun { .. }));
+        tile(page, &format!("{right} / {}", rows.len() - untried), "rows that were tried hold", "");
+        if untried > 0 {
+            tile(page, &untried.to_string(), "not supported, or not tried", "");
+        }
         let deviations = report.deviations();
         for severity in Severity::ALL {
             let count = deviations.iter().filter(|(_, s)| *s == severity).count();
@@ -94,7 +98,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -129,7 +133,7 @@ fn deviations(page: &mut String, report: &Report) {
         let _ = write!(
             page,
             "<details{open}><summary><span class=\"pill {}\">{}</span> {} rows</summary><p class=\"quiet\">{}</p><table>\
-             <tr><th>Row</th><th>Sent</th><th>Expected</th><th>Came</th><th>So</th></tr>",
+             <tr><th>Sent</th><th>Expected</th><th>Came</th><th>So</th></tr>",
             tint(severity),
             severity.name(),
             rows.len(),
@@ -148,9 +152,9 @@ fn deviation(page: &mut String, row: &Checked) {
     let ignored = if *ignored { "<br><span class=\"pill bad\">ignored: dangerous</span>" } else { "" };
     let _ = write!(
         page,
-        "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}{ignored}</td></tr>",
-        escape(&row.id),
+        "<tr><td>{}<br><code class=\"quiet\">{}</code></td><td>{}</td><td>{}</td><td>{}{ignored}</td></tr>",
         escape(&row.sent),
+        escape(&row.id),
         escape(&row.expected),
         escape(&row.came),
         escape(why)
@@ -172,7 +176,7 @@ fn of_races(page: &mut String, races: &Races) {
         grouped(figures.conflicts),
         grouped(figures.unknown),
         races.disturbances,
-        figures.longest_nanoseconds as f64 / 1e6
+        std::time::Duration::from_nanos(figures.longest_nanoseconds).as_secs_f64() * 1e3
     );
     for contest in &races.contests {
         let (class, verdict) = match (contest.count(), contest.undecided) {
@@ -293,7 +297,7 @@ fn all_rows(page: &mut String, rows: &[Checked]) {
     for (group, rows) in by_group(rows) {
         let _ = write!(
             page,
-            "<details><summary>{}, {} rows</summary><table><tr><th>Row</th><th>Sent</th><th>Expected</th><th>Came</th><th>Verdict</th></tr>",
+            "<details><summary>{}, {} rows</summary><table><tr><th>Sent</th><th>Expected</th><th>Came</th><th>Verdict</th></tr>",
             escape(group),
             rows.len()
         );
@@ -307,9 +311,9 @@ fn all_rows(page: &mut String, rows: &[Checked]) {
             };
             let _ = write!(
                 page,
-                "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td><span class=\"pill {class}\">{}</span></td></tr>",
-                escape(&row.id),
+                "<tr><td>{}<br><code class=\"quiet\">{}</code></td><td>{}</td><td>{}</td><td><span class=\"pill {class}\">{}</span></td></tr>",
                 escape(&row.sent),
+                escape(&row.id),
                 escape(&row.expected),
                 escape(&row.came),
                 escape(&verdict)

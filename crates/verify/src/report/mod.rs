@@ -121,7 +121,7 @@ impl Judged {
             groups: verdict.groups,
             conflicts: contest.figures.conflicts,
             unknown: contest.figures.unknown,
-            seconds: contest.figures.elapsed_nanoseconds as f64 / 1e9,
+            seconds: Duration::from_nanos(contest.figures.elapsed_nanoseconds).as_secs_f64(),
             judged_seconds: took.as_secs_f64(),
             longest_search_seconds: verdict.longest.as_secs_f64(),
             violations: verdict.violations.iter().map(unordered).collect(),

@@ -10,25 +10,25 @@ use crate::client::{Client, Target, s3};
 use crate::races::{Disturb, Failure};
 
 /// How long the endpoint may take to come back.
-const BACK_WITHIN: Duration = Duration::from_secs(120);
+const BACK_WITHIN: Duration = Duration::from_mins(2);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// A shell command that takes the endpoint away and brings it back.
 pub(super) struct Command {
-    command: String,
+    shell: String,
     target: Arc<Target>,
     bucket: String,
 }
 
 impl Command {
     pub(super) fn new(command: &str, target: Arc<Target>, bucket: &str) -> Self {
-        Self { command: command.to_owned(), target, bucket: bucket.to_owned() }
+        Self { shell: command.to_owned(), target, bucket: bucket.to_owned() }
     }
 
     async fn run(&self) -> Result<(), Failure> {
-        let command = self.command.clone();
+        let command = self.shell.clone();
         let status = tokio::task::spawn_blocking(move || std::process::Command::new("sh").arg("-c").arg(command).status()).await??;
-        if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", self.command).into()) }
+        if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", self.shell).into()) }
     }
 
     async fn answers(&self) {

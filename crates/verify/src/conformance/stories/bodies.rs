@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Told, story};
+use super::{Told, stories};
 use crate::client::s3::{self, Options, Trouble};
 use crate::client::{Call, Client, Head, Lost};
 use crate::conformance::parts::Part;
@@ -14,40 +14,16 @@ const GROUP: &str = "Bodies of one version";
 const BODY_BYTES: usize = 4 << 20;
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "body.overwritten",
-            GROUP,
-            &[],
-            "GetObject of 4 MiB; it is overwritten while the body comes",
-            "the whole body of the first version",
-            overwritten
-        ),
-        story!(
-            "body.deleted",
-            GROUP,
-            &[],
-            "GetObject of 4 MiB; it is deleted while the body comes",
-            "the whole body of the version that was begun",
-            deleted
-        ),
-        story!(
-            "body.completed-over",
-            GROUP,
-            &[Part::Multipart],
-            "GetObject of 4 MiB; an upload is completed over it while the body comes",
-            "the whole body of the first version",
-            completed
-        ),
-        story!(
-            "body.renamed-over",
-            GROUP,
-            &[Part::Rename],
-            "GetObject of 4 MiB; another object is renamed over it while the body comes",
-            "the whole body of the first version",
-            renamed
-        ),
-    ]
+    stories! {
+        "body.overwritten", GROUP, &[] => overwritten;
+        "GetObject of 4 MiB; it is overwritten while the body comes" => "the whole body of the first version";
+        "body.deleted", GROUP, &[] => deleted;
+        "GetObject of 4 MiB; it is deleted while the body comes" => "the whole body of the version that was begun";
+        "body.completed-over", GROUP, &[Part::Multipart] => completed;
+        "GetObject of 4 MiB; an upload is completed over it while the body comes" => "the whole body of the first version";
+        "body.renamed-over", GROUP, &[Part::Rename] => renamed;
+        "GetObject of 4 MiB; another object is renamed over it while the body comes" => "the whole body of the first version";
+    }
 }
 
 async fn overwritten(world: &mut World<'_>) -> Result<Told, Trouble> {
@@ -100,7 +76,7 @@ async fn rest(client: &mut Client, body: &mut BytesMut) -> Result<(), Lost> {
 }
 
 fn judge(head: &Head, body: &[u8], end: Result<(), Lost>) -> Told {
-    let of_old = body.iter().filter(|byte| **byte == b'o').count();
+    let of_old = body.iter().map(|byte| usize::from(*byte == b'o')).sum::<usize>();
     let came = format!("{}, {} bytes, {of_old} of them of the version that was begun", head.status, body.len());
     if of_old != body.len() {
         return Told::deviates(came, Severity::DataLoss, "the body is torn: it is of two versions");

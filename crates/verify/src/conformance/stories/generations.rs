@@ -1,6 +1,6 @@
 //! Section 7: a generation grows with every write of a key and is never used twice.
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::s3::{self, Options, Trouble};
 use crate::client::{Answer, Call};
 use crate::conformance::parts::Part;
@@ -11,40 +11,16 @@ const GROUP: &str = "Generations";
 const NEEDS: &[Part] = &[Part::Generations];
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "generation.carried",
-            GROUP,
-            NEEDS,
-            "PutObject, HeadObject, GetObject",
-            "each answer carries the same x-holdfast-generation",
-            carried
-        ),
-        story!(
-            "generation.grows",
-            GROUP,
-            NEEDS,
-            "PutObject three times, then DeleteObject and PutObject",
-            "a larger generation each time",
-            grows
-        ),
-        story!(
-            "generation.aba",
-            GROUP,
-            NEEDS,
-            "PutObject of A, of B, of A; then PutObject of the first generation",
-            "412 PreconditionFailed, though the ETag is the same",
-            aba
-        ),
-        story!(
-            "generation.tags-keep-it",
-            GROUP,
-            &[Part::Generations, Part::Tags],
-            "PutObjectTagging",
-            "the generation stays",
-            tags_keep_it
-        ),
-    ]
+    stories! {
+        "generation.carried", GROUP, NEEDS => carried;
+        "PutObject, HeadObject, GetObject" => "each answer carries the same x-holdfast-generation";
+        "generation.grows", GROUP, NEEDS => grows;
+        "PutObject three times, then DeleteObject and PutObject" => "a larger generation each time";
+        "generation.aba", GROUP, NEEDS => aba;
+        "PutObject of A, of B, of A; then PutObject of the first generation" => "412 PreconditionFailed, though the ETag is the same";
+        "generation.tags-keep-it", GROUP, &[Part::Generations, Part::Tags] => tags_keep_it;
+        "PutObjectTagging" => "the generation stays";
+    }
 }
 
 fn generation(answer: &Answer) -> Option<u64> {

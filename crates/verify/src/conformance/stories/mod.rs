@@ -79,15 +79,15 @@ impl World<'_> {
     }
 }
 
-/// A story row from an async function.
-macro_rules! story {
-    ($id:literal, $group:expr, $needs:expr, $sent:literal, $expected:literal, $function:path) => {
-        $crate::conformance::stories::row(
+/// Rows from async functions: id, group and needs, function; what is sent, what must come.
+macro_rules! stories {
+    ($($id:literal, $group:expr, $needs:expr => $function:ident; $sent:literal => $expected:literal;)*) => {
+        vec![$($crate::conformance::stories::row(
             $id,
             $group,
             $needs,
             $crate::conformance::stories::Story { sent: $sent, expected: $expected, run: |world| Box::pin($function(world)) },
-        )
+        )),*]
     };
 }
-use story;
+use stories;

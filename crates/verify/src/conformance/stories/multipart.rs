@@ -1,6 +1,6 @@
 //! Section 2: what a refused completion leaves, and what a repeated one is told.
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::Answer;
 use crate::client::s3::{self, Options, Trouble};
 use crate::conformance::parts::Part;
@@ -11,72 +11,24 @@ const GROUP: &str = "Multipart: survival and replay";
 const CONDITIONS: &[Part] = &[Part::Multipart, Part::CompleteConditions];
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "multipart.after-412.complete",
-            GROUP,
-            CONDITIONS,
-            "CompleteMultipartUpload refused by 412, then again without a condition",
-            "the second is done",
-            after_412
-        ),
-        story!(
-            "multipart.after-404.complete",
-            GROUP,
-            CONDITIONS,
-            "CompleteMultipartUpload refused by 404, then again without a condition",
-            "the second is done",
-            after_404
-        ),
-        story!(
-            "multipart.after-412.abort",
-            GROUP,
-            CONDITIONS,
-            "CompleteMultipartUpload refused by 412, then AbortMultipartUpload",
-            "204, and the upload is gone",
-            then_abort
-        ),
-        story!(
-            "multipart.after-412.part",
-            GROUP,
-            CONDITIONS,
-            "CompleteMultipartUpload refused by 412, then another UploadPart",
-            "the part is taken, and the upload can be completed with it",
-            then_part
-        ),
-        story!(
-            "multipart.replay.plain",
-            GROUP,
-            &[Part::Multipart],
-            "CompleteMultipartUpload twice",
-            "200 with the same ETag",
-            replay_plain
-        ),
-        story!(
-            "multipart.replay.if-none-match-star",
-            GROUP,
-            CONDITIONS,
-            "CompleteMultipartUpload If-None-Match: * twice",
-            "200 with the same ETag, before the condition is judged",
-            replay_absent
-        ),
-        story!(
-            "multipart.replay.after-overwrite",
-            GROUP,
-            &[Part::Multipart],
-            "CompleteMultipartUpload, an overwrite by a rival, and the completion again",
-            "200 with the same ETag; the rival's object stays",
-            replay_overwritten
-        ),
-        story!(
-            "multipart.replay.after-delete",
-            GROUP,
-            &[Part::Multipart],
-            "CompleteMultipartUpload, a delete, and the completion again",
-            "200 with the same ETag; there is no object",
-            replay_deleted
-        ),
-    ]
+    stories! {
+        "multipart.after-412.complete", GROUP, CONDITIONS => after_412;
+        "CompleteMultipartUpload refused by 412, then again without a condition" => "the second is done";
+        "multipart.after-404.complete", GROUP, CONDITIONS => after_404;
+        "CompleteMultipartUpload refused by 404, then again without a condition" => "the second is done";
+        "multipart.after-412.abort", GROUP, CONDITIONS => then_abort;
+        "CompleteMultipartUpload refused by 412, then AbortMultipartUpload" => "204, and the upload is gone";
+        "multipart.after-412.part", GROUP, CONDITIONS => then_part;
+        "CompleteMultipartUpload refused by 412, then another UploadPart" => "the part is taken, and the upload can be completed with it";
+        "multipart.replay.plain", GROUP, &[Part::Multipart] => replay_plain;
+        "CompleteMultipartUpload twice" => "200 with the same ETag";
+        "multipart.replay.if-none-match-star", GROUP, CONDITIONS => replay_absent;
+        "CompleteMultipartUpload If-None-Match: * twice" => "200 with the same ETag, before the condition is judged";
+        "multipart.replay.after-overwrite", GROUP, &[Part::Multipart] => replay_overwritten;
+        "CompleteMultipartUpload, an overwrite by a rival, and the completion again" => "200 with the same ETag; the rival's object stays";
+        "multipart.replay.after-delete", GROUP, &[Part::Multipart] => replay_deleted;
+        "CompleteMultipartUpload, a delete, and the completion again" => "200 with the same ETag; there is no object";
+    }
 }
 
 async fn refused(world: &mut World<'_>, present: bool) -> Result<(Upload, Answer), Trouble> {

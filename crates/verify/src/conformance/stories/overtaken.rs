@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::s3::{self, Options, Trouble};
 use crate::client::{Call, Client, Pieces};
 use crate::conformance::parts::Part;
@@ -13,96 +13,30 @@ const EARLY: &str = "Early refusal";
 const OVERTAKEN: &str = "Overtaken while the body comes";
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "early.put.if-none-match-star",
-            EARLY,
-            &[Part::CreateOnly],
-            "PutObject If-None-Match: * with Expect: 100-continue on an object",
-            "412 PreconditionFailed; no 100 Continue, no byte of the body is taken",
-            refused_none_match
-        ),
-        story!(
-            "early.put.if-match-other",
-            EARLY,
-            &[Part::Swap],
-            "PutObject If-Match: another tag with Expect: 100-continue",
-            "412 PreconditionFailed; no 100 Continue, no byte of the body is taken",
-            refused_match
-        ),
-        story!(
-            "early.put.if-match-absent",
-            EARLY,
-            &[Part::Swap],
-            "PutObject If-Match: a tag with Expect: 100-continue, no object",
-            "404 NoSuchKey; no 100 Continue, no byte of the body is taken",
-            refused_absent
-        ),
-        story!(
-            "early.put.generation",
-            EARLY,
-            &[Part::Generations],
-            "PutObject of another generation with Expect: 100-continue",
-            "412 PreconditionFailed; no 100 Continue, no byte of the body is taken",
-            refused_generation
-        ),
-        story!(
-            "early.put.condition-holds",
-            EARLY,
-            &[],
-            "PutObject If-Match: the tag with Expect: 100-continue",
-            "done; the body is asked for with 100 Continue",
-            wanted
-        ),
-        story!(
-            "overtaken.put.if-none-match-star",
-            OVERTAKEN,
-            &[Part::CreateOnly],
-            "PutObject If-None-Match: * on no object; a rival writes while the body comes",
-            "409 ConditionalRequestConflict, the rival's object stays",
-            put_absent
-        ),
-        story!(
-            "overtaken.put.if-match",
-            OVERTAKEN,
-            &[Part::Swap],
-            "PutObject If-Match: the tag; a rival overwrites while the body comes",
-            "412 PreconditionFailed (If-Match), the rival's object stays",
-            put_match
-        ),
-        story!(
-            "overtaken.put.if-match-deleted",
-            OVERTAKEN,
-            &[Part::Swap],
-            "PutObject If-Match: the tag; a rival deletes while the body comes",
-            "404 NoSuchKey, there is no object",
-            put_deleted
-        ),
-        story!(
-            "overtaken.put.plain",
-            OVERTAKEN,
-            &[],
-            "PutObject without a condition; a rival writes while the body comes",
-            "done: the last write is there",
-            put_plain
-        ),
-        story!(
-            "overtaken.complete.if-none-match-star",
-            OVERTAKEN,
-            &[Part::CompleteConditions],
-            "CompleteMultipartUpload If-None-Match: *; a rival writes while the list of parts comes",
-            "409 ConditionalRequestConflict, the rival's object and the upload stay",
-            complete_absent
-        ),
-        story!(
-            "overtaken.complete.if-match",
-            OVERTAKEN,
-            &[Part::CompleteConditions],
-            "CompleteMultipartUpload If-Match: the tag; a rival overwrites while the list of parts comes",
-            "412 PreconditionFailed (If-Match), the rival's object and the upload stay",
-            complete_match
-        ),
-    ]
+    stories! {
+        "early.put.if-none-match-star", EARLY, &[Part::CreateOnly] => refused_none_match;
+        "PutObject If-None-Match: * with Expect: 100-continue on an object" => "412 PreconditionFailed; no 100 Continue, no byte of the body is taken";
+        "early.put.if-match-other", EARLY, &[Part::Swap] => refused_match;
+        "PutObject If-Match: another tag with Expect: 100-continue" => "412 PreconditionFailed; no 100 Continue, no byte of the body is taken";
+        "early.put.if-match-absent", EARLY, &[Part::Swap] => refused_absent;
+        "PutObject If-Match: a tag with Expect: 100-continue, no object" => "404 NoSuchKey; no 100 Continue, no byte of the body is taken";
+        "early.put.generation", EARLY, &[Part::Generations] => refused_generation;
+        "PutObject of another generation with Expect: 100-continue" => "412 PreconditionFailed; no 100 Continue, no byte of the body is taken";
+        "early.put.condition-holds", EARLY, &[] => wanted;
+        "PutObject If-Match: the tag with Expect: 100-continue" => "done; the body is asked for with 100 Continue";
+        "overtaken.put.if-none-match-star", OVERTAKEN, &[Part::CreateOnly] => put_absent;
+        "PutObject If-None-Match: * on no object; a rival writes while the body comes" => "409 ConditionalRequestConflict, the rival's object stays";
+        "overtaken.put.if-match", OVERTAKEN, &[Part::Swap] => put_match;
+        "PutObject If-Match: the tag; a rival overwrites while the body comes" => "412 PreconditionFailed (If-Match), the rival's object stays";
+        "overtaken.put.if-match-deleted", OVERTAKEN, &[Part::Swap] => put_deleted;
+        "PutObject If-Match: the tag; a rival deletes while the body comes" => "404 NoSuchKey, there is no object";
+        "overtaken.put.plain", OVERTAKEN, &[] => put_plain;
+        "PutObject without a condition; a rival writes while the body comes" => "done: the last write is there";
+        "overtaken.complete.if-none-match-star", OVERTAKEN, &[Part::CompleteConditions] => complete_absent;
+        "CompleteMultipartUpload If-None-Match: *; a rival writes while the list of parts comes" => "409 ConditionalRequestConflict, the rival's object and the upload stay";
+        "overtaken.complete.if-match", OVERTAKEN, &[Part::CompleteConditions] => complete_match;
+        "CompleteMultipartUpload If-Match: the tag; a rival overwrites while the list of parts comes" => "412 PreconditionFailed (If-Match), the rival's object and the upload stay";
+    }
 }
 
 async fn refused_none_match(world: &mut World<'_>) -> Result<Told, Trouble> {

@@ -1,6 +1,6 @@
 //! Section 3: how a source may be named, what cannot be renamed, and client tokens.
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::s3::{self, Options, Trouble};
 use crate::client::{Answer, Call};
 use crate::conformance::parts::Part;
@@ -14,54 +14,30 @@ const TOKEN: &[Part] = &[Part::Rename, Part::ClientTokens];
 const CLIENT_TOKEN: &str = "x-amz-client-token";
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!("rename.name.bucket-and-key", GROUP, RENAME, "RenameObject, source as bucket/key", "done", bucket_and_key),
-        story!("rename.name.slash-bucket-and-key", GROUP, RENAME, "RenameObject, source as /bucket/key", "done", slash_bucket_and_key),
-        story!(
-            "rename.name.encoded",
-            GROUP,
-            RENAME,
-            "RenameObject, source and destination with blanks, plus, percent and umlauts",
-            "done",
-            encoded
-        ),
-        story!("rename.name.itself", GROUP, RENAME, "RenameObject onto itself", "400 InvalidRequest, nothing changed", itself),
-        story!(
-            "rename.name.other-bucket",
-            GROUP,
-            RENAME,
-            "RenameObject, source in another bucket",
-            "400 InvalidRequest, nothing changed",
-            other_bucket
-        ),
-        story!("rename.name.no-source", GROUP, RENAME, "PUT ?renameObject without a source", "400, nothing changed", no_source),
-        story!("rename.token.again", TOKENS, TOKEN, "RenameObject with a client token twice", "200 both times; renamed once", token_again),
-        story!(
-            "rename.token.other-parameters",
-            TOKENS,
-            TOKEN,
-            "RenameObject with a used client token and another source",
-            "400 IdempotencyParameterMismatch, nothing changed",
-            token_mismatch
-        ),
-        story!(
-            "rename.token.refused-first",
-            TOKENS,
-            TOKEN,
-            "RenameObject with a client token, refused by 412, then without its condition and another token",
-            "the second is done",
-            token_after_refusal
-        ),
-        story!(
-            "rename.token.too-long",
-            TOKENS,
-            TOKEN,
-            "RenameObject with a client token of 65 characters",
-            "400, nothing changed",
-            token_too_long
-        ),
-        story!("rename.token.empty", TOKENS, TOKEN, "RenameObject with an empty client token", "400, nothing changed", token_empty),
-    ]
+    stories! {
+        "rename.name.bucket-and-key", GROUP, RENAME => bucket_and_key;
+        "RenameObject, source as bucket/key" => "done";
+        "rename.name.slash-bucket-and-key", GROUP, RENAME => slash_bucket_and_key;
+        "RenameObject, source as /bucket/key" => "done";
+        "rename.name.encoded", GROUP, RENAME => encoded;
+        "RenameObject, source and destination with blanks, plus, percent and umlauts" => "done";
+        "rename.name.itself", GROUP, RENAME => itself;
+        "RenameObject onto itself" => "400 InvalidRequest, nothing changed";
+        "rename.name.other-bucket", GROUP, RENAME => other_bucket;
+        "RenameObject, source in another bucket" => "400 InvalidRequest, nothing changed";
+        "rename.name.no-source", GROUP, RENAME => no_source;
+        "PUT ?renameObject without a source" => "400, nothing changed";
+        "rename.token.again", TOKENS, TOKEN => token_again;
+        "RenameObject with a client token twice" => "200 both times; renamed once";
+        "rename.token.other-parameters", TOKENS, TOKEN => token_mismatch;
+        "RenameObject with a used client token and another source" => "400 IdempotencyParameterMismatch, nothing changed";
+        "rename.token.refused-first", TOKENS, TOKEN => token_after_refusal;
+        "RenameObject with a client token, refused by 412, then without its condition and another token" => "the second is done";
+        "rename.token.too-long", TOKENS, TOKEN => token_too_long;
+        "RenameObject with a client token of 65 characters" => "400, nothing changed";
+        "rename.token.empty", TOKENS, TOKEN => token_empty;
+        "RenameObject with an empty client token" => "400, nothing changed";
+    }
 }
 
 fn from(world: &World<'_>, source: &str) -> Call {

@@ -1,6 +1,6 @@
 //! Section 6: a resent write gets its first answer, and nobody else does.
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::s3::{self, Options, Trouble};
 use crate::client::{Answer, Call};
 use crate::conformance::parts::Part;
@@ -11,96 +11,30 @@ const GROUP: &str = "Retries whose answer was lost";
 const MARKS: &[Part] = &[Part::RetryMarks];
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "resent.put.if-none-match-star",
-            GROUP,
-            MARKS,
-            "PutObject If-None-Match: * twice, one invocation id",
-            "200 with the first ETag",
-            put_absent
-        ),
-        story!(
-            "resent.put.if-match",
-            GROUP,
-            MARKS,
-            "PutObject If-Match: the tag twice, one invocation id",
-            "200 with the first ETag",
-            put_match
-        ),
-        story!(
-            "resent.complete.if-none-match-star",
-            GROUP,
-            &[Part::RetryMarks, Part::CompleteConditions],
-            "CompleteMultipartUpload If-None-Match: * twice, one invocation id",
-            "200 with the first ETag",
-            complete
-        ),
-        story!(
-            "resent.copy.if-none-match-star",
-            GROUP,
-            &[Part::RetryMarks, Part::CopyDestination],
-            "CopyObject If-None-Match: * twice, one invocation id",
-            "200 with the first ETag",
-            copy
-        ),
-        story!(
-            "resent.rename.if-none-match-star",
-            GROUP,
-            &[Part::RetryMarks, Part::Rename],
-            "RenameObject If-None-Match: * twice, one invocation id",
-            "200",
-            rename
-        ),
-        story!(
-            "resent.append.if-match",
-            GROUP,
-            &[Part::RetryMarks, Part::Append],
-            "an append If-Match: the tag twice, one invocation id",
-            "200 with the first ETag; appended once",
-            append
-        ),
-        story!(
-            "resent.put.other-invocation",
-            GROUP,
-            MARKS,
-            "PutObject If-None-Match: * twice, two invocation ids",
-            "412 PreconditionFailed",
-            other_invocation
-        ),
-        story!(
-            "resent.put.other-payload",
-            GROUP,
-            MARKS,
-            "PutObject If-None-Match: * twice with one invocation id and two bodies",
-            "412 PreconditionFailed",
-            other_payload
-        ),
-        story!(
-            "resent.put.other-operation",
-            GROUP,
-            &[Part::RetryMarks, Part::CopyDestination],
-            "PutObject, then CopyObject of the same bytes If-None-Match: *, one invocation id",
-            "412 PreconditionFailed",
-            other_operation
-        ),
-        story!(
-            "resent.put.rival-in-between",
-            GROUP,
-            MARKS,
-            "PutObject If-None-Match: *, a rival's PutObject of the same bytes, and the first again",
-            "412 PreconditionFailed",
-            rival
-        ),
-        story!(
-            "resent.put.no-mark",
-            GROUP,
-            MARKS,
-            "PutObject If-None-Match: * twice without invocation ids",
-            "412 PreconditionFailed",
-            unmarked
-        ),
-    ]
+    stories! {
+        "resent.put.if-none-match-star", GROUP, MARKS => put_absent;
+        "PutObject If-None-Match: * twice, one invocation id" => "200 with the first ETag";
+        "resent.put.if-match", GROUP, MARKS => put_match;
+        "PutObject If-Match: the tag twice, one invocation id" => "200 with the first ETag";
+        "resent.complete.if-none-match-star", GROUP, &[Part::RetryMarks, Part::CompleteConditions] => complete;
+        "CompleteMultipartUpload If-None-Match: * twice, one invocation id" => "200 with the first ETag";
+        "resent.copy.if-none-match-star", GROUP, &[Part::RetryMarks, Part::CopyDestination] => copy;
+        "CopyObject If-None-Match: * twice, one invocation id" => "200 with the first ETag";
+        "resent.rename.if-none-match-star", GROUP, &[Part::RetryMarks, Part::Rename] => rename;
+        "RenameObject If-None-Match: * twice, one invocation id" => "200";
+        "resent.append.if-match", GROUP, &[Part::RetryMarks, Part::Append] => append;
+        "an append If-Match: the tag twice, one invocation id" => "200 with the first ETag; appended once";
+        "resent.put.other-invocation", GROUP, MARKS => other_invocation;
+        "PutObject If-None-Match: * twice, two invocation ids" => "412 PreconditionFailed";
+        "resent.put.other-payload", GROUP, MARKS => other_payload;
+        "PutObject If-None-Match: * twice with one invocation id and two bodies" => "412 PreconditionFailed";
+        "resent.put.other-operation", GROUP, &[Part::RetryMarks, Part::CopyDestination] => other_operation;
+        "PutObject, then CopyObject of the same bytes If-None-Match: *, one invocation id" => "412 PreconditionFailed";
+        "resent.put.rival-in-between", GROUP, MARKS => rival;
+        "PutObject If-None-Match: *, a rival's PutObject of the same bytes, and the first again" => "412 PreconditionFailed";
+        "resent.put.no-mark", GROUP, MARKS => unmarked;
+        "PutObject If-None-Match: * twice without invocation ids" => "412 PreconditionFailed";
+    }
 }
 
 /// One attempt of an invocation.

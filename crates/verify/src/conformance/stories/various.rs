@@ -1,6 +1,6 @@
 //! Rows of several sections: appends, presigned contradictions, deletes of several keys, headers of 304, listings.
 
-use super::{Told, lost, story};
+use super::{Told, lost, stories};
 use crate::client::s3::{self, Deletion, Options, Trouble};
 use crate::client::{Answer, Call, xml};
 use crate::conformance::parts::Part;
@@ -11,90 +11,32 @@ const APPENDS: &str = "Append";
 const PRESIGNED: &str = "Presigned conditions";
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
-        story!(
-            "append.offset-beyond",
-            APPENDS,
-            &[Part::Append],
-            "an append behind the end of an object",
-            "400 InvalidWriteOffset, nothing changed",
-            append_beyond
-        ),
-        story!(
-            "append.offset-0",
-            APPENDS,
-            &[Part::Append],
-            "an append at 0 to an object",
-            "400 InvalidWriteOffset, nothing changed",
-            append_at_0
-        ),
-        story!(
-            "append.offset-on-absent",
-            APPENDS,
-            &[Part::Append],
-            "an append at 5 to no object",
-            "400 InvalidWriteOffset, nothing changed",
-            append_absent
-        ),
-        story!(
-            "presigned.agrees-with-header",
-            PRESIGNED,
-            &[Part::PresignedConditions],
-            "If-None-Match: * in the signed query and as a header, on an object",
-            "412 PreconditionFailed, nothing changed",
-            presigned_agrees
-        ),
-        story!(
-            "presigned.contradicts-header",
-            PRESIGNED,
-            &[Part::PresignedConditions],
-            "If-None-Match: * in the signed query, If-None-Match: a tag as a header",
-            "400, nothing changed",
-            presigned_contradicts
-        ),
-        story!(
-            "delete-objects.each-by-itself",
-            "DeleteObjects",
-            &[Part::ConditionalDeleteObjects],
-            "DeleteObjects of four keys: without a condition, true, false, absent",
-            "each key has its own fate",
-            each_by_itself
-        ),
-        story!(
-            "get.304-headers",
-            "GetObject",
-            &[],
-            "GetObject If-None-Match: the tag",
-            "304 with ETag and Last-Modified, without a body",
-            not_modified_get
-        ),
-        story!(
-            "head.304-headers",
-            "HeadObject",
-            &[],
-            "HeadObject If-None-Match: the tag",
-            "304 with ETag and Last-Modified, without a body",
-            not_modified_head
-        ),
-        story!("list.after-put", "Listings", &[], "PutObject, then ListObjectsV2", "the key is listed", listed),
-        story!("list.after-delete", "Listings", &[], "DeleteObject, then ListObjectsV2", "the key is not listed", unlisted),
-        story!(
-            "list.after-rename",
-            "Listings",
-            &[Part::Rename],
-            "RenameObject, then ListObjectsV2",
-            "the destination is listed, the source is not",
-            renamed
-        ),
-        story!(
-            "error.head-without-body",
-            "Error bodies",
-            &[],
-            "HeadObject If-Match: another tag",
-            "412 without a body, and the connection goes on",
-            head_without_body
-        ),
-    ]
+    stories! {
+        "append.offset-beyond", APPENDS, &[Part::Append] => append_beyond;
+        "an append behind the end of an object" => "400 InvalidWriteOffset, nothing changed";
+        "append.offset-0", APPENDS, &[Part::Append] => append_at_0;
+        "an append at 0 to an object" => "400 InvalidWriteOffset, nothing changed";
+        "append.offset-on-absent", APPENDS, &[Part::Append] => append_absent;
+        "an append at 5 to no object" => "400 InvalidWriteOffset, nothing changed";
+        "presigned.agrees-with-header", PRESIGNED, &[Part::PresignedConditions] => presigned_agrees;
+        "If-None-Match: * in the signed query and as a header, on an object" => "412 PreconditionFailed, nothing changed";
+        "presigned.contradicts-header", PRESIGNED, &[Part::PresignedConditions] => presigned_contradicts;
+        "If-None-Match: * in the signed query, If-None-Match: a tag as a header" => "400, nothing changed";
+        "delete-objects.each-by-itself", "DeleteObjects", &[Part::ConditionalDeleteObjects] => each_by_itself;
+        "DeleteObjects of four keys: without a condition, true, false, absent" => "each key has its own fate";
+        "get.304-headers", "GetObject", &[] => not_modified_get;
+        "GetObject If-None-Match: the tag" => "304 with ETag and Last-Modified, without a body";
+        "head.304-headers", "HeadObject", &[] => not_modified_head;
+        "HeadObject If-None-Match: the tag" => "304 with ETag and Last-Modified, without a body";
+        "list.after-put", "Listings", &[] => listed;
+        "PutObject, then ListObjectsV2" => "the key is listed";
+        "list.after-delete", "Listings", &[] => unlisted;
+        "DeleteObject, then ListObjectsV2" => "the key is not listed";
+        "list.after-rename", "Listings", &[Part::Rename] => renamed;
+        "RenameObject, then ListObjectsV2" => "the destination is listed, the source is not";
+        "error.head-without-body", "Error bodies", &[] => head_without_body;
+        "HeadObject If-Match: another tag" => "412 without a body, and the connection goes on";
+    }
 }
 
 /// Sends what must be refused with 4xx, and looks whether anything changed.

@@ -48,16 +48,17 @@ fn of(operation: Operation, group: &'static str) -> Vec<Row> {
 }
 
 /// Both sides must hold.
+const BOTH: &[(bool, Line)] = &[
+    (false, ("source-true-destination-true", &[(MATCH, "{etag}"), ("if-none-match", "*")], Want::Done)),
+    (true, ("source-true-destination-false", &[(MATCH, "{etag}"), ("if-none-match", "*")], Want::failed("If-None-Match"))),
+    (true, ("source-false-destination-true", &[(MATCH, "{other}"), ("if-match", "{etag}")], BY_MATCH)),
+    (true, ("source-true-destination-other", &[(MATCH, "{etag}"), ("if-match", "{other}")], Want::failed("If-Match"))),
+];
+
 fn both_sides() -> Vec<Row> {
     let needs = [Part::CopySource, Part::CopyDestination];
-    let lines: [(&str, bool, &[(&str, &str)], Want); 4] = [
-        ("source-true-destination-true", false, &[(MATCH, "{etag}"), ("if-none-match", "*")], Want::Done),
-        ("source-true-destination-false", true, &[(MATCH, "{etag}"), ("if-none-match", "*")], Want::failed("If-None-Match")),
-        ("source-false-destination-true", true, &[(MATCH, "{other}"), ("if-match", "{etag}")], BY_MATCH),
-        ("source-true-destination-other", true, &[(MATCH, "{etag}"), ("if-match", "{other}")], Want::failed("If-Match")),
-    ];
-    let of_line = |(name, present, headers, want): (&str, bool, &[(&'static str, &str)], Want)| {
-        row(format!("copy.{name}"), "CopyObject, both sides", &needs, Case::new(Operation::Copy, present, headers, want))
+    let of_line = |(present, (name, headers, want)): &(bool, Line)| {
+        row(format!("copy.{name}"), "CopyObject, both sides", &needs, Case::new(Operation::Copy, *present, headers, want.clone()))
     };
-    lines.into_iter().map(of_line).collect()
+    BOTH.iter().map(of_line).collect()
 }

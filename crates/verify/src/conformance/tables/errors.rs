@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<Row> {
         if *operation == Operation::Delete {
             needs.push(crate::conformance::parts::Part::ConditionalDelete);
         }
-        let case = Case { elements, worst, ..Case::new(*operation, *present, headers, want.clone()) };
+        let case = Case { worst, elements, ..Case::new(*operation, *present, headers, want.clone()) };
         row(format!("error.{name}"), GROUP, &needs, case)
     };
     LINES.iter().map(of_line).collect()

@@ -4,12 +4,12 @@ use super::{needs, presence, row, short};
 use crate::conformance::parts::Part;
 use crate::conformance::row::{AWS, Case, Operation, RFC, Row, Severity, Want};
 
-/// One line of the table: what comes where no object is and where one is. None: the same line of the contract cannot be met there.
+/// One line of the table: what comes where no object is and where one is.
 struct Line {
     name: &'static str,
     headers: &'static [(&'static str, &'static str)],
-    absent: Option<Outcome>,
-    present: Option<Outcome>,
+    absent: Outcome,
+    present: Outcome,
 }
 
 /// What must come, what else is right, and how bad another answer can be.
@@ -20,17 +20,20 @@ struct Outcome {
     worst: Severity,
 }
 
-const fn must(want: Want) -> Option<Outcome> {
-    Some(Outcome { want, also: &[], worst: Severity::DataLoss })
+const fn must(want: Want) -> Outcome {
+    Outcome { want, also: &[], worst: Severity::DataLoss }
 }
 
-const fn or(want: Want, also: &'static [(Want, &'static str)]) -> Option<Outcome> {
-    Some(Outcome { want, also, worst: Severity::DataLoss })
+const fn or(want: Want, also: &'static [(Want, &'static str)]) -> Outcome {
+    Outcome { want, also, worst: Severity::DataLoss }
 }
 
-const fn at_worst(want: Want, worst: Severity) -> Option<Outcome> {
-    Some(Outcome { want, also: NOT_IMPLEMENTED, worst })
+const fn at_worst(want: Want, worst: Severity) -> Outcome {
+    Outcome { want, also: NOT_IMPLEMENTED, worst }
 }
+
+/// The line makes no sense there.
+const NEVER: Outcome = must(Want::refused(0, ""));
 
 const NOT_IMPLEMENTED: &[(Want, &str)] = &[(Want::refused(501, "NotImplemented"), AWS)];
 const FAILED_IN_RFC: &[(Want, &str)] = &[(Want::refused(412, "PreconditionFailed"), RFC), (Want::refused(501, "NotImplemented"), AWS)];
@@ -155,7 +158,7 @@ const GENERATIONS: &[Line] = &[
         absent: must(Want::MISSING),
         present: must(Want::Done),
     },
-    Line { name: "generation-other", headers: &[(GENERATION_HEADER, "{generation+1}")], absent: None, present: must(GENERATION) },
+    Line { name: "generation-other", headers: &[(GENERATION_HEADER, "{generation+1}")], absent: NEVER, present: must(GENERATION) },
     Line {
         name: "generation-and-if-match",
         headers: &[(GENERATION_HEADER, "{generation}"), ("if-match", "{etag}")],
@@ -165,13 +168,13 @@ const GENERATIONS: &[Line] = &[
     Line {
         name: "generation-other-and-if-match",
         headers: &[(GENERATION_HEADER, "{generation+1}"), ("if-match", "{etag}")],
-        absent: None,
+        absent: NEVER,
         present: must(GENERATION),
     },
     Line {
         name: "generation-and-if-match-other",
         headers: &[(GENERATION_HEADER, "{generation}"), ("if-match", "{other}")],
-        absent: None,
+        absent: NEVER,
         present: must(IF_MATCH),
     },
     Line {
@@ -211,8 +214,8 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn of_line(operation: Operation, group: &'static str, line: &Line, needs: &[Part], presigned: bool) -> Vec<Row> {
     let states = [(false, &line.absent), (true, &line.present)];
-    let one = |(present, outcome): (bool, &Option<Outcome>)| {
-        let Outcome { want, also, worst } = outcome.clone()?;
+    let one = |(present, outcome): (bool, &Outcome)| {
+        let Outcome { want, also, worst } = outcome.clone();
         let mut case = Case::new(operation, present, line.headers, want);
         case.presigned = presigned;
         case.worst = worst;
@@ -220,7 +223,7 @@ fn of_line(operation: Operation, group: &'static str, line: &Line, needs: &[Part
             case = case.also(want.clone(), why);
         }
         let prefix = if presigned { "presigned" } else { short(operation) };
-        Some(row(format!("{prefix}.{}.{}", line.name, presence(present)), group, needs, case))
+        (outcome.want != NEVER.want).then(|| row(format!("{prefix}.{}.{}", line.name, presence(present)), group, needs, case))
     };
     states.into_iter().filter_map(one).collect()
 }
