@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::{
-    groups::{Part, Problem, problems},
+    groups::{Part, Problem, problems, problems_in_full},
     history::{History, Outcome},
     judge::{Case, Promises},
     linear::{Finding, Halt, Search},
@@ -93,14 +93,14 @@ impl Trials<'_> {
         }
     }
 
-    fn problems(&self, kept: &[usize]) -> Vec<Problem> {
+    fn part(&self, kept: &[usize]) -> impl Fn(usize) -> Part {
         let operations = &self.case.history.operations;
         let certain = |at: &&usize| operations[**at].outcome != Outcome::Unknown;
         // What was called after all of them returned comes after all of them.
         let end = kept.iter().filter(certain).map(|at| operations[*at].returned.unwrap_or(u64::MAX)).max().unwrap_or(0);
         let mut kept = kept.to_vec();
         kept.sort_unstable();
-        let part = |at: usize| {
+        move |at: usize| {
             if kept.binary_search(&at).is_ok() {
                 Part::Kept
             } else if operations[at].called <= end && self.members.binary_search(&at).is_ok() {
@@ -108,18 +108,19 @@ impl Trials<'_> {
             } else {
                 Part::Gone
             }
-        };
-        problems(self.case.history, self.case.facts, self.promises, part)
+        }
     }
 
     /// The group that has no order when only these must be explained.
     fn fails(&self, kept: &[usize]) -> Option<Problem> {
         let fails = |problem: &Problem| Search::new(problem).run(TRIAL_MAX) == Halt::Impossible;
-        self.problems(kept).into_iter().find(|problem| fails(problem))
+        problems(self.case.history, self.case.facts, self.promises, self.part(kept)).into_iter().find(|problem| fails(problem))
     }
 
     fn picture(&self, kept: &[usize]) -> Shrunk {
-        let Some(problem) = self.fails(kept) else {
+        let in_full = problems_in_full(self.case.history, self.case.facts, self.promises, self.part(kept));
+        let fails = |problem: &Problem| Search::new(problem).without_foresight().run(TRIAL_MAX) == Halt::Impossible;
+        let Some(problem) = in_full.into_iter().find(fails).or_else(|| self.fails(kept)) else {
             // It was not possible to show it on a part: then it is the whole.
             return Shrunk { operations: kept.to_vec(), ..Shrunk::default() };
         };
