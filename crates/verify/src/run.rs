@@ -197,7 +197,8 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
     for (number, contest) in found.contests.into_iter().enumerate() {
         let name = contest.shape.name().to_owned();
         tell(Progress { phase: "judging".to_owned(), done: share(number, count), note: name.clone() });
-        let (one, history) = tokio::task::spawn_blocking(move || judge_one(contest, promises)).await?;
+        let prefix = asked.prefix.clone();
+        let (one, history) = tokio::task::spawn_blocking(move || judge_one(contest, &prefix, promises)).await?;
         judged.push(one);
         histories.push((name, history));
     }
@@ -220,10 +221,10 @@ fn share(done: usize, of: usize) -> f64 {
     exact(done) / exact(of.max(1))
 }
 
-fn judge_one(contest: Contest, promises: Promises) -> (Judged, History) {
+fn judge_one(contest: Contest, prefix: &str, promises: Promises) -> (Judged, History) {
     let began = Instant::now();
     let verdict = judge::check(&contest.history, &judge::Options { promises, ..judge::Options::default() });
-    (Judged::new(contest.shape.name(), &contest, &verdict, began.elapsed()), contest.history)
+    (Judged::new(contest.shape.name(), prefix, &contest, &verdict, began.elapsed()), contest.history)
 }
 
 /// What may be asked in the races. A condition that is ignored on PutObject is asked all the same: what it costs is then seen.

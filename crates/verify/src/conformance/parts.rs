@@ -273,13 +273,20 @@ impl World<'_> {
         })
     }
 
+    /// On no object it must fail, and on an object hold: a server that compares the star like a tag does the first only.
     async fn probe_any(&mut self) -> Result<Found, Trouble> {
-        let call = s3::put(self.bucket, &self.key, self.body("new"), &Options::none().if_present());
-        Ok(match self.client.send(&call).await {
-            Ok(answer) if matches!(answer.status(), 404 | 412) => (Presence::Supported, answer.in_short()),
-            Ok(answer) if answer.is_success() => ignored("there is no object, and one is written"),
-            Ok(answer) => otherwise(&answer),
-            Err(error) => lost(&error),
+        let (key, source) = (self.key.clone(), self.source.clone());
+        self.make(&source, "old").await?;
+        let call = |world: &Self, key: &str| s3::put(world.bucket, key, world.body("new"), &Options::none().if_present());
+        let (absent, present) = (call(self, &key), call(self, &source));
+        let (absent, present) = (self.client.send(&absent).await, self.client.send(&present).await);
+        Ok(match (absent, present) {
+            (Ok(absent), _) if absent.is_success() => ignored("there is no object, and one is written"),
+            (Ok(absent), Ok(present)) if matches!(absent.status(), 404 | 412) && present.is_success() => {
+                (Presence::Supported, absent.in_short())
+            }
+            (Ok(_), Ok(present)) => otherwise(&present),
+            (Err(error), _) | (_, Err(error)) => lost(&error),
         })
     }
 

@@ -221,11 +221,13 @@ fn violations(page: &mut String, races: &Races) {
             let class = if violation.severity == "data" { "bad" } else { "fair" };
             let _ = write!(
                 page,
-                "<article><h3><span class=\"pill {class}\">{}</span> {}</h3><p>{}</p>{explained}{}<pre>{}</pre></article>",
+                "<article><h3><span class=\"pill {class}\">{}</span> {}</h3><p>{}</p>{explained}\
+                 <iframe title=\"time line\" sandbox=\"\" loading=\"lazy\" srcdoc=\"{}\"></iframe>\
+                 <details><summary>As text</summary><pre>{}</pre></details></article>",
                 violation.severity,
                 contest.name,
                 escape(&violation.reason),
-                violation.picture,
+                escape(&violation.picture),
                 escape(&violation.text)
             );
         }
