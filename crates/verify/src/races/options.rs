@@ -32,7 +32,7 @@ pub enum Shape {
 impl Shape {
     /// All of them.
     pub const ALL: &[Self] =
-        &[Self::Create, Self::Swap, Self::Mixed, Self::RenameRing, Self::Promote, Self::Complete, Self::Wide, Self::Slow, Self::Listing];
+        &[Self::Create, Self::Swap, Self::Listing, Self::Mixed, Self::RenameRing, Self::Promote, Self::Complete, Self::Wide, Self::Slow];
 
     /// As it is called in reports, and in the names of keys.
     pub fn name(self) -> &'static str {
@@ -167,7 +167,7 @@ impl Options {
             bodies: Bodies::default(),
             definite_503: false,
             disturb_every: 1000,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }
