@@ -164,7 +164,7 @@ async fn rows(options: &Options, place: &Place, parts: &Parts, tell: &Arc<dyn Fn
     let progress = move |done: usize, of: usize| {
         tell(Progress { phase: "conformance".to_owned(), done: share(done, of), note: format!("{done} of {of} rows") });
     };
-    conformance::check(&options.target, &place.bucket, &place.prefix("rows"), parts, CLIENTS, progress).await
+    conformance::try_rows(&options.target, &place.bucket, &place.prefix("rows"), parts, CLIENTS, progress).await
 }
 
 async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -> Result<(Races, Vec<(String, History)>), CouldNotRun> {

@@ -56,8 +56,24 @@ impl Conformance {
     }
 }
 
-/// Tries every row in `bucket`, on keys with that prefix, by `clients` clients, as far as the endpoint has the `parts` for it. `progress` is told how many rows are done, and of how many.
+/// Probes the endpoint and tries every row in `bucket`, on keys with that prefix, by `clients` clients. `progress` is told how many
+/// rows are done, and of how many.
+///
+/// # Errors
+/// The endpoint does not do what the rows rest on: plain writes and reads.
 pub async fn check(
+    target: &Arc<Target>,
+    bucket: &str,
+    prefix: &str,
+    clients: usize,
+    progress: impl Fn(usize, usize) + Send + Sync + 'static,
+) -> Result<Conformance, Trouble> {
+    let parts = probe(&mut Client::new(Arc::clone(target), 0), bucket, prefix).await?;
+    Ok(try_rows(target, bucket, prefix, &parts, clients, progress).await)
+}
+
+/// Tries every row in `bucket`, on keys with that prefix, by `clients` clients, as far as the endpoint has the `parts` for it. `progress` is told how many rows are done, and of how many.
+pub async fn try_rows(
     target: &Arc<Target>,
     bucket: &str,
     prefix: &str,
