@@ -97,6 +97,8 @@ pub(crate) struct Search<'p> {
     used: Vec<u32>,
     /// The latest call of a step that was taken: what ended before can come no more.
     latest: u64,
+    /// The first return of the rest, when the choices were last made.
+    front: u64,
     configuration: u128,
     trail: Vec<Taken>,
     frames: Vec<Frame>,
@@ -143,6 +145,7 @@ impl<'p> Search<'p> {
             ending,
             used: Vec::new(),
             latest: 0,
+            front: 0,
             configuration: problem.initial.iter().enumerate().fold(0, |bits, (key, value)| bits ^ bits_of_slot(key, *value)),
             trail: Vec::new(),
             frames: Vec::new(),
@@ -255,6 +258,7 @@ impl<'p> Search<'p> {
             return self.note();
         }
         let (horizon, first) = self.horizon();
+        self.front = horizon;
         self.tie(horizon, first);
         let bound = self.first_end();
         let begin = self.choices.len();
