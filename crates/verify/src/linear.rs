@@ -315,7 +315,10 @@ impl<'p> Search<'p> {
         for pool in &pools {
             let begin = pool.ending.partition_point(|at| self.step(*at).returned < self.latest);
             for at in &pool.ending[begin..] {
-                if self.step(*at).returned.saturating_sub(pool.longest) > horizon {
+                // It was called after this. A step that was called later than one that was kept is no better.
+                let after = self.step(*at).returned.saturating_sub(pool.longest);
+                let kept = self.kept[self.step(*at).class as usize];
+                if after > horizon || (kept.0 == self.visited && after >= kept.1) {
                     break;
                 }
                 if self.is_possible(*at, horizon) && (!self.keep_possible(*at, bound) || self.step(*at).called <= bound) {
