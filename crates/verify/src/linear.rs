@@ -97,6 +97,8 @@ pub(crate) struct Search<'p> {
     used: Vec<u32>,
     /// The latest call of a step that was taken: what ended before can come no more.
     latest: u64,
+    /// The first return of the rest, when the choices were last made.
+    front: u64,
     configuration: u128,
     trail: Vec<Taken>,
     frames: Vec<Frame>,
@@ -143,6 +145,7 @@ impl<'p> Search<'p> {
             ending,
             used: Vec::new(),
             latest: 0,
+            front: 0,
             configuration: problem.initial.iter().enumerate().fold(0, |bits, (key, value)| bits ^ bits_of_slot(key, *value)),
             trail: Vec::new(),
             frames: Vec::new(),
@@ -255,6 +258,7 @@ impl<'p> Search<'p> {
             return self.note();
         }
         let (horizon, first) = self.horizon();
+        self.front = horizon;
         self.tie(horizon, first);
         let bound = self.first_end();
         let begin = self.choices.len();
@@ -311,7 +315,10 @@ impl<'p> Search<'p> {
         for pool in &pools {
             let begin = pool.ending.partition_point(|at| self.step(*at).returned < self.latest);
             for at in &pool.ending[begin..] {
-                if self.step(*at).returned.saturating_sub(pool.longest) > horizon {
+                // It was called after this. A step that was called later than one that was kept is no better.
+                let after = self.step(*at).returned.saturating_sub(pool.longest);
+                let kept = self.kept[self.step(*at).class as usize];
+                if after > horizon || (kept.0 == self.visited && after >= kept.1) {
                     break;
                 }
                 if self.is_possible(*at, horizon) && (!self.keep_possible(*at, bound) || self.step(*at).called <= bound) {

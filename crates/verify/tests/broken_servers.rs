@@ -182,7 +182,7 @@ const BOUNDS: &[(Fault, Option<u64>)] = &[
     (Fault::StaleListing, Some(900)),
     (Fault::AckBeforeDurable, Some(3000)),
     (Fault::RefusalBeforeDurable, Some(5000)),
-    (Fault::CompletedElsewhere, Some(4000)),
+    (Fault::CompletedElsewhere, Some(6000)),
     (Fault::AppliedTwice, Some(5000)),
     (Fault::DeleteUndone, Some(2000)),
     (Fault::WriteDropped, Some(900)),

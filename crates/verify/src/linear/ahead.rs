@@ -70,7 +70,10 @@ impl<'p> Search<'p> {
 
     /// When a step must find this at the latest, of the rest but one.
     fn found_until(&self, place: Place, but: u32) -> Option<u64> {
-        let finders = self.problem.places.finders(place).iter();
+        let finders = self.problem.places.finders(place);
+        // Those that returned before all of the rest are taken.
+        let begin = finders.partition_point(|finder| self.step(*finder).returned < self.front);
+        let finders = finders[begin..].iter();
         let mut left = finders.filter(|finder| !self.taken[**finder as usize] && **finder != but);
         left.next().map(|finder| self.step(*finder).returned)
     }

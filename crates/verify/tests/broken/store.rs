@@ -484,10 +484,10 @@ impl Store {
         catch_up(state);
     }
 
-    /// Waits until what is there is durable.
+    /// Waits until what is there is durable. It takes a while on every server, so a crash can come between a write and its answer.
     async fn settle(&self) {
+        pause().await;
         if self.fault == Fault::RefusalBeforeDurable {
-            pause().await;
             self.lock().undo.clear();
         }
     }
