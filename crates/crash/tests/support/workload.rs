@@ -212,3 +212,51 @@ async fn after_a_restart(world: &World) -> Result<(), String> {
 }
 
 const PART_BYTES_MIN: u32 = 5 << 20;
+
+/// What a store holds before disks fail.
+pub async fn prepare(world: &World) -> Result<(), String> {
+    done(world, Op::CreateBucket("alpha")).await?;
+    put(world, a("small"), SMALL, When::Always).await?;
+    put(world, a("extent"), EXTENT, When::Always).await?;
+    put(world, a("old"), SMALL, When::Always).await?;
+    done(world, Op::BeginUpload(a("parts"))).await?;
+    done(world, Op::PutPart(a("parts"), 1, world.history.body(EXTENT))).await
+}
+
+/// One step of the short workload, whether or not it succeeded.
+#[derive(Debug)]
+pub enum Step {
+    Written(Answer),
+    Read(Result<(), String>),
+}
+
+/// A write of every kind, and reads of all, on a store that holds what `prepare` left; each step is tried, whatever became of those before.
+/// An error means that a read gave what nobody wrote.
+pub async fn short(world: &World) -> Result<Vec<Step>, String> {
+    let body = |len| Some(world.history.body(len));
+    let ops = [
+        Op::Put(a("new"), body(SMALL), When::Absent),
+        Op::Put(a("new"), body(SMALL), When::Absent),
+        Op::Put(a("new extent"), body(EXTENT), When::Absent),
+        Op::Put(a("extent"), body(SMALL), When::Always),
+        Op::Copy(a("new extent"), a("copy"), When::Always),
+        Op::Rename(a("copy"), a("renamed"), When::Absent),
+        Op::Append(a("log"), world.history.body(EXTENT), 0),
+        Op::Tag(a("small"), 3),
+        Op::Complete(a("parts"), vec![1], When::Absent),
+        Op::Delete(a("old"), When::Always),
+        Op::Put(a("many"), body(40_000), When::Always),
+        Op::Put(a("many"), body(40_000), When::Always),
+    ];
+    let mut steps = Vec::new();
+    for op in ops {
+        if let Some(answer) = world.run(op).await {
+            steps.push(Step::Written(answer));
+        }
+        for key in ["extent", "new extent"] {
+            steps.push(Step::Read(world.read_whole(&a(key)).await?));
+        }
+    }
+    let _ = world.collect_all().await;
+    Ok(steps)
+}

@@ -29,7 +29,7 @@ use super::{
 #[derive(Clone, Default)]
 pub struct History(Arc<Mutex<Seen>>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Seen {
     events: Vec<Event>,
     requests: usize,
@@ -46,6 +46,11 @@ impl History {
         let history = Self::default();
         history.0.lock().unwrap().bodies = bodies;
         history
+    }
+
+    /// A copy that goes its own way.
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 
     pub fn len(&self) -> u64 {
@@ -300,6 +305,16 @@ impl World {
             state.0.insert(name.as_str().to_owned(), seen);
         }
         Ok(state)
+    }
+
+    /// Reads an object. The outer error is a body that ended as if it were whole and is not what somebody wrote.
+    pub async fn read_whole(&self, at: &At) -> Result<Result<(), String>, String> {
+        match self.object(&bucket(at.bucket), &at.key).await {
+            Ok(_) => Ok(Ok(())),
+            Err(e) if e.contains(&ObjectsError::NoSuchKey.to_string()) => Ok(Ok(())),
+            Err(e) if e.starts_with("reading ") => Ok(Err(e)),
+            Err(e) => Err(e),
+        }
     }
 
     async fn object(&self, bucket: &BucketName, key: &str) -> Result<Object, String> {
