@@ -11,6 +11,9 @@
 #[path = "../../src/committer.rs"]
 #[allow(dead_code, reason = "only its own test sets how long it waits")]
 mod committer;
+#[path = "../../src/failpoints.rs"]
+#[allow(dead_code, unreachable_pub, reason = "nobody is killed here")]
+mod failpoints;
 mod records;
 #[path = "../../src/shared.rs"]
 #[allow(unreachable_pub, reason = "public in the crate")]
@@ -43,6 +46,7 @@ use shuttle::{
 use tokio::sync::{Semaphore, oneshot};
 
 use committer::{Committer, Message, Request};
+pub(crate) use failpoints::FailPoint;
 use records::{Disk, Engine, Fault, View};
 use shared::{Health, Shared};
 pub(crate) use stats::Stats;
