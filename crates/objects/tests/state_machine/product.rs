@@ -14,7 +14,7 @@ use holdfast_store::{Decide, KeyRange, MemoryStore, Metadata, Outcome as Settled
 use parking_lot::Mutex;
 
 use crate::{
-    naive::{Args, Outcome, UploadName},
+    naive::{Args, ListedPart, Outcome, UploadName},
     script::*,
     words::{refusal, sum},
 };
@@ -313,7 +313,7 @@ impl Product {
         let UploadName { bucket: name, key: of, id } = &args.upload;
         let arrived = self.objects.observe(&bucket(name), &key(of)).await?;
         arrive();
-        let part = |(number, etag, sum): &(u64, ETag, Option<(ChecksumAlgorithm, Vec<u8>)>)| CompletePart {
+        let part = |(number, etag, sum): &ListedPart| CompletePart {
             number: PartNumber::new(*number).unwrap(),
             etag: etag.clone(),
             checksum: sum.as_ref().map(|(algorithm, value)| Checksum::new(*algorithm, value).unwrap()),
