@@ -1,5 +1,6 @@
 //! Records in memory, in the place of `src/records.rs`: a medium that outlives engines, with a batch that becomes durable in steps, and
 //! that fails on order as a disk does. It asserts what fjall and the medium need of the committer.
+#![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "as the real ones")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -125,7 +126,6 @@ impl Engine {
         if self.failed.load(Relaxed) { Err(CommitError::Background) } else { Ok(()) }
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "as the real one")]
     pub(crate) fn sync(&self) -> Result<(), CommitError> {
         Ok(())
     }

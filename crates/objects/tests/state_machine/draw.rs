@@ -48,7 +48,7 @@ fn aim(rival: &mut Ask, ask: &Ask, at_source: bool) {
     let aimed = source.filter(|_| at_source).unwrap_or(target);
     match rival {
         Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => {
-            *at = aimed
+            *at = aimed;
         }
         Ask::Rename { bucket, to, .. } => (*bucket, *to) = (aimed.0, aimed.1),
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => *bucket = aimed.0,

@@ -2,7 +2,14 @@
 //!
 //! `HOLDFAST_TEST_CASES` scripts are drawn (default: a few hundred) from `HOLDFAST_TEST_SEED` (default: a new one, which a failure
 //! prints). A failure shrinks to a short script, printed in the words of S3 and as Rust for the table of `known.rs`.
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::format_push_string,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
 
 mod draw;
 mod known;

@@ -68,6 +68,7 @@ fn requests() -> Vec<Ask> {
 fn rivals() -> Vec<Vec<Ask>> {
     vec![
         vec![put(A, Body(14, 1), Rule::Always)],
+        vec![put(A, Body(7, 2), Rule::Always), append(A)],
         vec![put(C, Body(7, 1), Rule::Create)],
         vec![put(C, Body(7, 1), Rule::Create), delete(C)],
         vec![append(A)],
