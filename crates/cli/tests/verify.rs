@@ -23,8 +23,13 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut child = holdfast(&["serve", "--data", text(folder.path()), "--listen", "127.0.0.1:0"])
+            .args(more)
             .env("HOLDFAST_ROOT_ACCESS_KEY", KEY)
             .env("HOLDFAST_ROOT_SECRET_KEY", SECRET)
             .stdout(Stdio::piped())
@@ -33,7 +38,7 @@ impl Server {
             .expect("started");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let endpoint = lines.find_map(|line| Some(line.expect("readable").trim().strip_prefix("endpoint")?.trim().to_owned()));
-        let address = endpoint.and_then(|url| Some(url.strip_prefix("http://")?.to_owned())).expect("an endpoint");
+        let address = endpoint.and_then(|url| Some(url.split_once("://")?.1.to_owned())).expect("an endpoint");
         // Reads on, so that the server can print.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, folder }
@@ -121,6 +126,30 @@ fn our_own_server_keeps_the_whole_contract_and_nothing_is_left_behind() {
 
     let checked = server.checked();
     assert!(checked.contains(" 0 objects ") && checked.contains(" 0 wrong"), "{checked}");
+}
+
+#[test]
+fn over_tls_and_with_buckets_in_the_host_the_rows_hold_too_and_strangers_are_not_trusted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let made =
+        rcgen::generate_simple_self_signed(["verify.localhost".to_owned(), "verify-none.localhost".to_owned()]).expect("a certificate");
+    std::fs::write(&certificate, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let server = Server::start_with(&["--tls-cert", text(&certificate), "--tls-key", text(&key), "--domain", "localhost"]);
+    let (_, port) = server.address.rsplit_once(':').expect("a port");
+    let url = format!("https://localhost:{port}");
+    let arguments = ["--only", "conformance", "--virtual-hosted", "--bucket", "verify"];
+    let mut trusting = verify(&url, &arguments);
+    trusting.env("AWS_CA_BUNDLE", &certificate);
+    let (code, printed) = ended(trusting);
+    assert!(code == Some(0) && printed.contains("Everything that was tried holds"), "{code:?} {printed}");
+    let other = rcgen::generate_simple_self_signed(["verify.localhost".to_owned()]).expect("a certificate");
+    std::fs::write(&certificate, other.cert.pem()).expect("written");
+    let mut strange = verify(&url, &arguments);
+    strange.env("AWS_CA_BUNDLE", &certificate);
+    let (code, printed) = ended(strange);
+    assert!(code == Some(2) && printed.contains("invalid peer certificate"), "{code:?} {printed}");
 }
 
 #[test]
