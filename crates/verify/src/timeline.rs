@@ -18,8 +18,6 @@ const TOP: f64 = 46.0;
 /// Room to the right for what never ends and for long words.
 const RIGHT: f64 = 150.0;
 
-
-
 const STYLE: &str = "\
 :root{color-scheme:light dark;--back:#fbfaf8;--ink:#22252b;--faint:#8b8f98;--line:#e4e1db;--lane:#f3f1ec;\
 --write:#3d6fb6;--read:#3f8f6b;--refused:#9a7b2f;--unknown:#7d74a6;--bad:#c8323a;--mark:#22252b;--on:#fff}\
@@ -62,7 +60,9 @@ fn section(page: &mut String, history: &History, violation: &Violation) {
     let reason = escape(&capital(&violation.reason)).replacen('`', "<code>", 1).replacen('`', "</code>", 1);
     let _ = write!(page, "<section><span class=\"how{mild}\">{}</span><h1>{reason}</h1>", words::severity(violation.severity));
     let _ = write!(page, "<p>Keys: <b>{}</b>. Seed: <b>{}</b>. ", escape(&shortened(&keys)), history.seed);
-    page.push_str("These operations alone prove it: whatever else the clients wrote may or may not have happened, and it does not help.</p>");
+    page.push_str(
+        "These operations alone prove it: whatever else the clients wrote may or may not have happened, and it does not help.</p>",
+    );
     if let Some(leniency) = violation.explained_by {
         let _ = write!(page, "<p>It would be explained by <b>{}</b>.</p>", escape(leniency));
     }
@@ -121,11 +121,20 @@ fn picture(page: &mut String, history: &History, violation: &Violation) {
     clients.sort_unstable();
     clients.dedup();
     let (width, height) = (LEFT + WIDTH + RIGHT, TOP + LANE * clients.len() as f64 + 10.0);
-    let _ = write!(page, "<div class=\"scroll\"><svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"time line\">");
+    let _ = write!(
+        page,
+        "<div class=\"scroll\"><svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"time line\">"
+    );
     ticks(page, &scale, height);
     for (lane, client) in clients.iter().enumerate() {
         let y = TOP + LANE * lane as f64;
-        let _ = write!(page, "<rect class=\"lane\" x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>", y + 3.0, WIDTH + RIGHT, LANE - 6.0);
+        let _ = write!(
+            page,
+            "<rect class=\"lane\" x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
+            y + 3.0,
+            WIDTH + RIGHT,
+            LANE - 6.0
+        );
         let _ = write!(page, "<text class=\"who\" x=\"4\" y=\"{}\">client {client}</text>", y + LANE / 2.0 + 4.0);
     }
     let lane_of = |operation: &Operation| clients.iter().position(|client| *client == operation.client).unwrap_or(0) as f64;
@@ -148,7 +157,11 @@ fn ticks(page: &mut String, scale: &Scale, height: f64) {
     for (time, place) in &scale.moments {
         let _ = write!(page, "<line class=\"grid\" x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"24\" y2=\"{height}\"/>");
         if place - last > 76.0 {
-            let _ = write!(page, "<text class=\"tick\" x=\"{place:.1}\" y=\"17\" text-anchor=\"middle\">{} ms</text>", words::milliseconds(*time));
+            let _ = write!(
+                page,
+                "<text class=\"tick\" x=\"{place:.1}\" y=\"17\" text-anchor=\"middle\">{} ms</text>",
+                words::milliseconds(*time)
+            );
             last = *place;
         }
     }
@@ -163,7 +176,11 @@ fn bar(page: &mut String, history: &History, violation: &Violation, at: usize, s
     let top = y + 27.0;
     let to = operation.returned.map_or(LEFT + WIDTH + RIGHT - 24.0, |returned| scale.place(returned).max(from + 3.0));
     let title = escape(&words::line(history, at));
-    let _ = write!(page, "<g><title>{title}</title><rect class=\"bar {class}\" x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"16\"/>", to - from);
+    let _ = write!(
+        page,
+        "<g><title>{title}</title><rect class=\"bar {class}\" x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"16\"/>",
+        to - from
+    );
     if operation.returned.is_none() {
         // An open end: it may take effect at any later moment.
         let _ = write!(page, "<path class=\"{class}\" d=\"M{:.1} {top}l18 8l-18 8z\"/>", to - 2.0);
@@ -172,7 +189,8 @@ fn bar(page: &mut String, history: &History, violation: &Violation, at: usize, s
     let room = LEFT + WIDTH + RIGHT - from;
     let (x, anchor) = if label.chars().count() as f64 * 7.3 > room { (LEFT + WIDTH + RIGHT - 4.0, "end") } else { (from, "start") };
     let wrong = if wrong { " wrong" } else { "" };
-    let _ = write!(page, "<text class=\"say{wrong}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text></g>", y + 20.0, escape(&label));
+    let _ =
+        write!(page, "<text class=\"say{wrong}\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text></g>", y + 20.0, escape(&label));
 }
 
 fn kind(operation: &Operation) -> &'static str {
@@ -198,7 +216,13 @@ fn marks(history: &History, violation: &Violation, scale: &Scale, lane_of: impl 
 
 fn legend(page: &mut String) {
     page.push_str("<ul>");
-    let kinds = [("write", "a write that succeeded"), ("read", "a read"), ("refused", "a refusal"), ("unknown", "an answer that never came"), ("bad", "no place in any order")];
+    let kinds = [
+        ("write", "a write that succeeded"),
+        ("read", "a read"),
+        ("refused", "a refusal"),
+        ("unknown", "an answer that never came"),
+        ("bad", "no place in any order"),
+    ];
     for (class, says) in kinds {
         let _ = write!(page, "<li><span class=\"key\" style=\"background:var(--{class})\"></span>{says}</li>");
     }
@@ -221,7 +245,11 @@ fn table(page: &mut String, history: &History, violation: &Violation) {
     for at in &violation.operations {
         let operation = &history.operations[*at];
         let wrong = if violation.unordered.contains(at) { " class=\"wrong\"" } else { "" };
-        let number = violation.order.iter().position(|(ordered, _)| ordered == at).map_or_else(|| "none".to_owned(), |place| (place + 1).to_string());
+        let number = violation
+            .order
+            .iter()
+            .position(|(ordered, _)| ordered == at)
+            .map_or_else(|| "none".to_owned(), |place| (place + 1).to_string());
         let returned = operation.returned.map_or_else(|| "never".to_owned(), words::milliseconds);
         let _ = write!(
             page,

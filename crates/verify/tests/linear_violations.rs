@@ -88,7 +88,8 @@ fn lost_update(rng: &mut Rng, history: &mut History) -> Option<()> {
     let first = *rng.pick(&all(history, is_swap));
     let same = same_key(history, first);
     let refused = all(history, |operation| {
-        matches!((&operation.request, &operation.outcome), (Request::Put { .. }, Outcome::Failed { .. })) && before(&operations[first], operation)
+        matches!((&operation.request, &operation.outcome), (Request::Put { .. }, Outcome::Failed { .. }))
+            && before(&operations[first], operation)
     });
     let second = *refused.iter().find(|at| same(**at))?;
     let Request::Put { condition: stale, .. } = operations[first].request.clone() else { return None };
@@ -111,7 +112,8 @@ fn etag_of_another_content(rng: &mut Rng, history: &mut History) -> Option<()> {
 fn refused_write_seen(rng: &mut Rng, history: &mut History) -> Option<()> {
     let operations = &history.operations;
     let refused = all(history, |operation| {
-        content_of(&operation.request).is_some() && matches!(operation.outcome, Outcome::Failed { .. } | Outcome::Conflict | Outcome::Missing)
+        content_of(&operation.request).is_some()
+            && matches!(operation.outcome, Outcome::Failed { .. } | Outcome::Conflict | Outcome::Missing)
     });
     let refused = *rng.pick(&refused);
     let same = same_key(history, refused);
@@ -136,8 +138,11 @@ fn two_creators(rng: &mut Rng, history: &mut History) -> Option<()> {
     let created = *rng.pick(&all(history, |operation| is_create(&operation.request) && written(operation)));
     let key = key_of(&history.operations[created].request);
     let deletes = |operation: &Operation| matches!(operation.request, Request::Delete { key: deleted, .. } if deleted == key);
-    history.operations.retain(|operation| !deletes(operation) || operation.outcome != Outcome::Deleted && operation.outcome != Outcome::Unknown);
-    let refused = |operation: &Operation| is_create(&operation.request) && matches!(operation.outcome, Outcome::Failed { .. } | Outcome::Conflict);
+    history
+        .operations
+        .retain(|operation| !deletes(operation) || operation.outcome != Outcome::Deleted && operation.outcome != Outcome::Unknown);
+    let refused =
+        |operation: &Operation| is_create(&operation.request) && matches!(operation.outcome, Outcome::Failed { .. } | Outcome::Conflict);
     let loser = *all(history, |operation| refused(operation) && key_of(&operation.request) == key).first()?;
     let content = content_of(&history.operations[loser].request)?;
     history.operations[loser].outcome = Outcome::Written(Some(etag(content.0)));
@@ -176,7 +181,7 @@ fn every_violation_is_found_and_shown_by_a_handful() {
             assert!(violation.operations.len() <= SHOWN_BY_MAX, "{name}: VERIFY_SEED={number}\n{told}");
             assert!(!violation.unordered.is_empty(), "{name}: VERIFY_SEED={number}\n{told}");
         }
-    assert!(tried >= 6, "{name}: tried {tried} times only");
+        assert!(tried >= 6, "{name}: tried {tried} times only");
     }
 }
 

@@ -40,7 +40,9 @@ fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
     };
     let aimed = if nth == 0 { target } else { source.unwrap_or(target) };
     match rival {
-        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => *at = aimed,
+        Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => {
+            *at = aimed
+        }
         Ask::Rename { bucket, to, .. } => (*bucket, *to) = (aimed.0, aimed.1),
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => *bucket = aimed.0,
         _ => {}
@@ -60,7 +62,9 @@ fn body() -> BoxedStrategy<Body> {
 }
 
 fn part_body() -> BoxedStrategy<Body> {
-    (prop_oneof![3 => Just(5u32 << 20), 3 => Just(7), 1 => Just(0), 1 => Just(65_537)], 0..2u8).prop_map(|(size, seed)| Body(size, seed)).boxed()
+    (prop_oneof![3 => Just(5u32 << 20), 3 => Just(7), 1 => Just(0), 1 => Just(65_537)], 0..2u8)
+        .prop_map(|(size, seed)| Body(size, seed))
+        .boxed()
 }
 
 fn tag() -> BoxedStrategy<Tag> {
@@ -79,30 +83,24 @@ fn date() -> BoxedStrategy<Date> {
 fn when(dates: f64) -> BoxedStrategy<When> {
     let rule = prop_oneof![3 => Just(Rule::Always), 3 => Just(Rule::Create), 3 => tag().prop_map(Rule::Match)];
     let dates = move || if dates > 0.0 { option::weighted(dates, date()).boxed() } else { Just(None).boxed() };
-    (rule, option::weighted(0.2, number()), dates(), dates()).prop_map(|(rule, generation, modified, unmodified)| When {
-        rule,
-        generation,
-        modified,
-        unmodified,
-    }).boxed()
+    (rule, option::weighted(0.2, number()), dates(), dates())
+        .prop_map(|(rule, generation, modified, unmodified)| When { rule, generation, modified, unmodified })
+        .boxed()
 }
 
 fn reads(given: f64) -> BoxedStrategy<Reads> {
     let tags = move || option::weighted(given, (tag(), prop::bool::weighted(0.2)));
     let dates = move || option::weighted(given, date());
-    (tags(), tags(), dates(), dates()).prop_map(|(matches, none_match, modified, unmodified)| Reads {
-        matches,
-        none_match,
-        modified,
-        unmodified,
-    }).boxed()
+    (tags(), tags(), dates(), dates())
+        .prop_map(|(matches, none_match, modified, unmodified)| Reads { matches, none_match, modified, unmodified })
+        .boxed()
 }
 
 fn deletes() -> BoxedStrategy<Deletes> {
     let right = || option::weighted(0.2, prop::bool::weighted(0.8));
-    (option::weighted(0.3, tag()), right(), right(), option::weighted(0.2, number())).prop_map(|(matches, size, date, generation)| {
-        Deletes { matches, size, date, generation }
-    }).boxed()
+    (option::weighted(0.3, tag()), right(), right(), option::weighted(0.2, number()))
+        .prop_map(|(matches, size, date, generation)| Deletes { matches, size, date, generation })
+        .boxed()
 }
 
 fn who() -> BoxedStrategy<Who> {
@@ -116,12 +114,9 @@ fn sum() -> BoxedStrategy<ChecksumAlgorithm> {
 
 fn pages() -> BoxedStrategy<Pages> {
     let after = option::weighted(0.4, 0..KEYS.len() as u8);
-    (0..PREFIXES.len() as u8, 0..DELIMITERS.len() as u8, after, 1..4u8).prop_map(|(prefix, delimiter, after, max)| Pages {
-        prefix,
-        delimiter,
-        after,
-        max,
-    }).boxed()
+    (0..PREFIXES.len() as u8, 0..DELIMITERS.len() as u8, after, 1..4u8)
+        .prop_map(|(prefix, delimiter, after, max)| Pages { prefix, delimiter, after, max })
+        .boxed()
 }
 
 fn span() -> BoxedStrategy<Span> {
@@ -132,7 +127,8 @@ fn span() -> BoxedStrategy<Span> {
         at().prop_map(Span::From),
         at().prop_map(Span::Last),
         (1..4u8).prop_map(Span::Part),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn small() -> BoxedStrategy<u8> {
@@ -166,7 +162,8 @@ fn writes() -> BoxedStrategy<Ask> {
         3 => (at(), deletes()).prop_map(|(at, when)| Ask::Delete { at, when }),
         1 => (at(), small()).prop_map(|(at, tags)| Ask::Tag { at, tags }),
         3 => small().prop_map(Ask::Again),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn uploads() -> BoxedStrategy<Ask> {
@@ -205,7 +202,8 @@ fn reading() -> BoxedStrategy<Ask> {
         2 => (0..2u8, pages()).prop_map(|(bucket, pages)| Ask::List { bucket, pages }),
         1 => at().prop_map(|at| Ask::Hold { at }),
         1 => Just(Ask::Release),
-    ].boxed()
+    ]
+    .boxed()
 }
 
 fn upkeep() -> BoxedStrategy<Ask> {

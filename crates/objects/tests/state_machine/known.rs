@@ -46,8 +46,7 @@ fn a_list_of_pieces_has_checksums_of_one_algorithm() {
 
 #[test]
 fn a_copy_with_a_new_checksum_that_is_overtaken_is_a_conflict() {
-    let asked =
-        Ask::Copy { from: A, to: B, source: Reads::default(), when: CREATE, meta: None, tags: None, sum: Some(Crc32), who: NOBODY };
+    let asked = Ask::Copy { from: A, to: B, source: Reads::default(), when: CREATE, meta: None, tags: None, sum: Some(Crc32), who: NOBODY };
     met_by(&asked, &[put(B, SMALL)], &[put(A, SMALL)]);
 }
 

@@ -67,7 +67,11 @@ fn every_script_has_the_answers_of_the_naive_s3() {
         Err(TestError::Fail(_, script)) => {
             let why = outcome(&script).err().unwrap_or_else(|| "it held when it ran again".into());
             let steps: Vec<_> = script.iter().map(|step| format!("    {step:?},")).collect();
-            panic!("script {first} failed, HOLDFAST_TEST_SEED={seed}; after {ran} runs the script of {} steps:\n{why}\n{}\n", script.len(), steps.join("\n"));
+            panic!(
+                "script {first} failed, HOLDFAST_TEST_SEED={seed}; after {ran} runs the script of {} steps:\n{why}\n{}\n",
+                script.len(),
+                steps.join("\n")
+            );
         }
         Err(error) => panic!("{error}, HOLDFAST_TEST_SEED={seed}"),
     }

@@ -222,7 +222,10 @@ impl Answer {
     fn again(&self) -> Outcome {
         let Self { etag, generation, parts, .. } = self;
         let sum = sum_text(self.sum.as_ref());
-        Outcome { generation: *generation, ..Outcome::said(format!("200 etag={etag} generation={generation} sum={sum} parts={parts:?} again")) }
+        Outcome {
+            generation: *generation,
+            ..Outcome::said(format!("200 etag={etag} generation={generation} sum={sum} parts={parts:?} again"))
+        }
     }
 }
 
@@ -376,7 +379,9 @@ impl Naive {
                 let lines: Vec<_> = upload.parts.range(from + 1..).map(|(number, part)| part_line(*number, part)).collect();
                 Ok(Outcome::said(format!("200 {}", in_pages(&lines, usize::from(*max)))))
             }
-            Ask::ListUploads { bucket, pages } => Ok(Outcome::said(format!("200 {}", self.list_uploads(BUCKETS[usize::from(*bucket)], pages)?))),
+            Ask::ListUploads { bucket, pages } => {
+                Ok(Outcome::said(format!("200 {}", self.list_uploads(BUCKETS[usize::from(*bucket)], pages)?)))
+            }
             Ask::List { bucket, pages } => Ok(Outcome::said(format!("200 {}", self.list(BUCKETS[usize::from(*bucket)], pages)?))),
             Ask::Get { at, span, .. } => self.get(*at, args, *span),
             Ask::Hold { at } => {
@@ -504,9 +509,9 @@ impl Naive {
             object.etag = composed_tag(object.pieces.iter().map(|piece| &piece.bodies[..]));
             object.modified = now;
             // Kept where it can be computed from the two halves, dropped otherwise.
-            object.sum = object.sum.filter(|(algorithm, kind, _)| {
-                *algorithm == sum && *kind == ChecksumKind::FullObject && sum != ChecksumAlgorithm::Sha256
-            });
+            object.sum = object
+                .sum
+                .filter(|(algorithm, kind, _)| *algorithm == sum && *kind == ChecksumKind::FullObject && sum != ChecksumAlgorithm::Sha256);
             if object.sum.is_some() {
                 object.sum = Some((sum, ChecksumKind::FullObject, sum_of_bodies(sum, &object.bodies())));
             }
@@ -594,7 +599,8 @@ impl Naive {
         if matches!((algorithm, kind), (Crc64Nvme, ChecksumKind::Composite) | (Sha256, ChecksumKind::FullObject)) {
             return Err("400 InvalidRequest checksum type".into());
         }
-        let upload = Upload { key: at.key().to_owned(), initiated: self.now, sum: algorithm, named, kind, meta, tags, parts: BTreeMap::new() };
+        let upload =
+            Upload { key: at.key().to_owned(), initiated: self.now, sum: algorithm, named, kind, meta, tags, parts: BTreeMap::new() };
         self.bucket(at.bucket())?.uploads.insert(seen.upload.clone(), upload);
         self.begun.push(UploadName { bucket: at.bucket().to_owned(), key: at.key().to_owned(), id: seen.upload.clone() });
         Ok(Outcome::said("200"))

@@ -201,7 +201,9 @@ impl Product {
             Ask::PutPart { number, body, given, .. } => return self.put_part(&args.upload, *number, &body.bytes(), *given).await,
             Ask::CopyPart { number, from, .. } => {
                 // As the wire does it: the upload is looked up first.
-                objects.upload_for_parts(&bucket(&args.upload.bucket), &key(&args.upload.key), &UploadId::new(&args.upload.id), None).await?;
+                objects
+                    .upload_for_parts(&bucket(&args.upload.bucket), &key(&args.upload.key), &UploadId::new(&args.upload.id), None)
+                    .await?;
                 let conditions = SourceConditions(args.source.clone());
                 let open = objects.open_source(&bucket(from.bucket()), &key(from.key()), &conditions).await?;
                 let size = open.head().current.size;

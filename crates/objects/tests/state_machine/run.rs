@@ -14,8 +14,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 use holdfast_model::{
-    BucketName, ChecksumAlgorithm, DeleteConditions, ETag, ETagMatch, ETagSet, Generation, ReadConditions, Timestamp,
-    WriteConditions, WriteRule,
+    BucketName, ChecksumAlgorithm, DeleteConditions, ETag, ETagMatch, ETagSet, Generation, ReadConditions, Timestamp, WriteConditions,
+    WriteRule,
 };
 use holdfast_store::{Blobs as _, Family, KeyRange, Step as Scan, scan};
 use parking_lot::Mutex;
@@ -198,8 +198,7 @@ impl World {
     async fn parts_are(&self, at: At, sum: Option<&Sum>, pieces: &[crate::naive::Piece]) -> Result<(), String> {
         let listed = self.product.object_parts(at).await.map_err(|error| error.to_string())?;
         let numbers = |n: u64, size: u64| format!("{n}: {size} bytes");
-        let expected: Vec<_> =
-            pieces.iter().map(|p| numbers(p.number, p.bodies.iter().map(|b| u64::from(b.0)).sum())).collect();
+        let expected: Vec<_> = pieces.iter().map(|p| numbers(p.number, p.bodies.iter().map(|b| u64::from(b.0)).sum())).collect();
         let seen: Vec<_> = listed.iter().map(|part| numbers(part.number.get().into(), part.size)).collect();
         same("the object's parts", &expected, &seen)?;
         for (piece, part) in pieces.iter().zip(&listed).filter(|(_, part)| !part.checksum.is_empty()) {

@@ -104,7 +104,9 @@ pub fn request(ask: &Ask, args: &Args) -> String {
     match ask {
         Ask::CreateBucket(bucket) => format!("CREATE BUCKET {}", BUCKETS[usize::from(*bucket)]),
         Ask::DeleteBucket(bucket) => format!("DELETE BUCKET {}", BUCKETS[usize::from(*bucket)]),
-        Ask::Put { at, body: bytes, who: from, sum, .. } => format!("PUT {}{when} {} {}{}", place(*at), body(*bytes), sum.name(), who(*from)),
+        Ask::Put { at, body: bytes, who: from, sum, .. } => {
+            format!("PUT {}{when} {} {}{}", place(*at), body(*bytes), sum.name(), who(*from))
+        }
         Ask::Append { at, body: bytes, who: from, .. } => {
             format!("APPEND {} at {}{when} {}{}", place(*at), args.offset, body(*bytes), who(*from))
         }
@@ -132,7 +134,8 @@ pub fn request(ask: &Ask, args: &Args) -> String {
             format!("COPY PART {} of {} from {}{source}", PART_NUMBERS[usize::from(*number)], upload(), place(*from))
         }
         Ask::Complete { who: caller, .. } => {
-            let parts: Vec<_> = args.parts.iter().map(|(n, tag, sum)| format!("{n}:{tag}{}", if sum.is_some() { "+" } else { "" })).collect();
+            let parts: Vec<_> =
+                args.parts.iter().map(|(n, tag, sum)| format!("{n}:{tag}{}", if sum.is_some() { "+" } else { "" })).collect();
             let size = args.size.map_or(String::new(), |size| format!(" size {size}"));
             format!("COMPLETE {}{when} of parts [{}]{size}{}", upload(), parts.join(" "), who(*caller))
         }
