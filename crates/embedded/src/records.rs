@@ -21,8 +21,7 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use crate::{
-    FailPoint, OpenError, failpoints,
-    journal,
+    FailPoint, OpenError, failpoints, journal,
     oldest_batch::OldestBatch,
     space::is_full,
     stats::Stats,
