@@ -12,6 +12,7 @@ use crate::{
     groups::{Part, Problem, problems},
     history::{History, Key},
     linear::{Halt, Search},
+    model::{FIRST_CONTENT, content_of},
     shrink::{Shrunk, fail_alone, shrink, window_fails},
     words,
     zones::overlap,
@@ -212,7 +213,7 @@ fn check_group(case: &Case<'_>, group: &Problem, verdict: &mut Verdict) {
 
 struct Decision {
     halt: Halt,
-    /// Where it is impossible: operations that show it, or the one that the search was stuck at.
+    /// Operations that show by themselves that it is impossible, if a few were found.
     suspects: Vec<usize>,
     ordered: usize,
     visited: u64,
@@ -232,7 +233,7 @@ fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize
     let mut halt = search.run(max.min(20_000 + 2 * group.steps.len() as u64));
     let mut visited = 0;
     if halt == Halt::Spent {
-        if let Some(suspects) = stuck_at(&search, group).and_then(|stuck| window_fails(case, promises, members, stuck)) {
+        if let Some(suspects) = around(case, promises, members, &search, group) {
             return Decision { halt: Halt::Impossible, suspects, ordered: search.finding().order.len(), visited: search.finding().visited };
         }
         let mut probe = Search::new(group).until(half);
@@ -243,17 +244,26 @@ fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize
         halt = search.run(max);
     }
     let finding = search.finding();
-    let mut suspects: Vec<usize> = stuck_at(&search, group).into_iter().collect();
-    if halt == Halt::Spent
-        && let Some(found) = suspects.first().and_then(|stuck| window_fails(case, promises, members, *stuck))
-    {
-        (halt, suspects) = (Halt::Impossible, found);
+    let found = if halt == Halt::Ordered { None } else { around(case, promises, members, &search, group) };
+    if found.is_some() {
+        halt = Halt::Impossible;
     }
+    let suspects = found.unwrap_or_default();
     Decision { halt, suspects, ordered: finding.order.len(), visited: visited + finding.visited }
 }
 
-fn stuck_at(search: &Search<'_>, group: &Problem) -> Option<usize> {
-    search.finding().stuck.map(|at| group.steps[at as usize].operation)
+/// The operations around the place where a search was stuck, if they have no order. It can be stuck long before the read that is to blame, because that read still needs
+/// what would go: so those that need what was there are among them.
+fn around(case: &Case<'_>, promises: Promises, members: &[usize], search: &Search<'_>, group: &Problem) -> Option<Vec<usize>> {
+    let finding = search.finding();
+    let stuck = group.steps[finding.stuck? as usize].operation;
+    let mut contents: Vec<u32> =
+        finding.states.iter().flatten().map(|held| content_of(*held)).filter(|content| *content >= FIRST_CONTENT).collect();
+    contents.sort_unstable();
+    contents.dedup();
+    let last = |content: &u32| group.steps.iter().rev().find(|step| step.required && step.observes.contains(content));
+    let finders: Vec<usize> = contents.iter().filter_map(last).map(|step| step.operation).collect();
+    window_fails(case, promises, members, stuck, &finders)
 }
 
 /// What is lifted, the name of it, and what it means if that alone explains a group.

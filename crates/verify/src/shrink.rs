@@ -40,8 +40,8 @@ struct Trials<'a> {
     end: Instant,
 }
 
-/// The operations around one that the search was stuck at, if they alone have no order.
-pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize], stuck: usize) -> Option<Vec<usize>> {
+/// The operations around one that the search was stuck at, and some more, if they alone have no order.
+pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize], stuck: usize, more: &[usize]) -> Option<Vec<usize>> {
     let trials = Trials::new(case, promises, members);
     let operations = &case.history.operations;
     let mut by_call = members.to_vec();
@@ -50,11 +50,13 @@ pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize
     let place = by_call.partition_point(|at| operations[*at].called <= end);
     let mut width = 16;
     loop {
-        let kept = &by_call[place.saturating_sub(width)..(place + width / 4).min(by_call.len())];
-        if trials.fails(kept).is_some() {
-            return Some(kept.to_vec());
+        let mut kept = by_call[place.saturating_sub(width)..(place + width / 4).min(by_call.len())].to_vec();
+        let outside: Vec<usize> = more.iter().filter(|at| !kept.contains(at)).copied().collect();
+        kept.extend(outside);
+        if trials.fails(&kept).is_some() {
+            return Some(kept);
         }
-        if width > WINDOW_MAX || width > by_call.len() {
+        if !trials.may_go_on() || width > WINDOW_MAX || width > by_call.len() {
             return None;
         }
         width *= 4;
@@ -66,12 +68,11 @@ pub(crate) fn fail_alone(case: &Case<'_>, promises: Promises, members: &[usize],
     Trials::new(case, promises, members).fails(kept).is_some()
 }
 
-/// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or one operation to look around, or nothing.
+/// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or nothing.
 pub(crate) fn shrink(case: &Case<'_>, promises: Promises, members: &[usize], suspects: &[usize]) -> Shrunk {
     let trials = Trials::new(case, promises, members);
     let mut kept = match suspects {
         [] => members.to_vec(),
-        [stuck] => window_fails(case, promises, members, *stuck).unwrap_or_else(|| members.to_vec()),
         known => known.to_vec(),
     };
     let mut size = kept.len().div_ceil(2);
