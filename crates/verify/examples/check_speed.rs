@@ -1,5 +1,5 @@
 //! How long the checker takes for 100,000 operations of 64 clients, by the number of keys; and for the same with one stale read near the end.
-//! `cargo run --release -p holdfast-verify --example check_speed [operations]`
+//! `cargo run --release -p holdfast-verify --example check_speed [operations] [rows with these words]`
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -14,6 +14,7 @@ use holdfast_verify::{
 
 fn main() {
     let operations = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let wanted = std::env::args().nth(2).unwrap_or_default();
     println!("{:<28} {:>10} {:>9} {:>9} {:>8}  verdict", "", "operations", "unknown", "visited", "seconds");
     for (name, clients, keys, moves, condition_percent, read_percent) in [
         ("one key", 64, 1, false, 50, 40),
@@ -25,6 +26,9 @@ fn main() {
         ("64 keys, moves", 64, 64, true, 50, 40),
         ("4 keys, moves, 16 clients", 16, 4, true, 50, 40),
     ] {
+        if !name.contains(&wanted) {
+            continue;
+        }
         let shape = Shape { operations, clients, keys, unknown_percent: 1, moves, condition_percent, read_percent, ..Shape::default() };
         let mut history = simulate(&mut Rng(7), shape);
         measure(name, &history);

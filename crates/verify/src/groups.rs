@@ -59,13 +59,15 @@ pub(crate) enum Part {
 /// The problems of a history. `part` says how each operation takes part.
 pub(crate) fn problems(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Problem> {
     let mut steps = steps(history, facts, promises, part);
-    forget_unseen(&mut steps, facts);
+    forget_unseen(&mut steps, facts, |_| false);
     split(history, facts, steps)
 }
 
-/// The same with every content told apart: slower to search, better to read.
-pub(crate) fn problems_in_full(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Problem> {
-    split(history, facts, steps(history, facts, promises, part))
+/// The same with the contents of all writes told apart that must be explained: slower to search, better to read.
+pub(crate) fn problems_to_read(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Problem> {
+    let mut steps = steps(history, facts, promises, part);
+    forget_unseen(&mut steps, facts, |step| step.required);
+    split(history, facts, steps)
 }
 
 fn steps(history: &History, facts: &Facts, promises: Promises, part: impl Fn(usize) -> Part) -> Vec<Step> {
@@ -296,8 +298,8 @@ impl Reduction<'_> {
 }
 
 /// Contents that no observation and no condition names are one content: no step tells them apart, so an order for the one is an order for the
-/// other. Their ETags are unnamed too, unless unknown.
-fn forget_unseen(steps: &mut [Step], facts: &Facts) {
+/// other. Their ETags are unnamed too, unless unknown. `remembered` are the writes that keep theirs.
+fn forget_unseen(steps: &mut [Step], facts: &Facts, remembered: impl Fn(&Step) -> bool) {
     let mut named = vec![false; facts.contents()];
     let mut compared = vec![false; facts.etags()];
     for step in steps.iter() {
@@ -312,7 +314,9 @@ fn forget_unseen(steps: &mut [Step], facts: &Facts) {
         }
     }
     for step in steps {
-        if let Effect::Put(written) = step.act.effect {
+        if let Effect::Put(written) = step.act.effect
+            && !remembered(step)
+        {
             step.act.effect = Effect::Put(unless_named(written, &named, &compared));
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     groups::{Part, Problem, problems},
     history::{History, Key},
     linear::{Halt, Search},
+    model::{FIRST_CONTENT, content_of},
     shrink::{Shrunk, fail_alone, shrink, window_fails},
     words,
     zones::overlap,
@@ -42,7 +43,9 @@ pub struct Options {
     pub promises: Promises,
     /// How many configurations one group's search may visit; each takes about 60 bytes.
     pub configurations_max: u64,
-    /// How long the search for a smaller failing part may take, for each violation.
+    /// How long one group's search may take.
+    pub search_time_max: Duration,
+    /// How long the search for a smaller failing part may take, for each violation, and again the search for what would explain it.
     pub shrink_time_max: Duration,
     /// How many violations are shrunk and told; the groups after that are counted only.
     pub violations_max: usize,
@@ -50,7 +53,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { promises: Promises::STRICT, configurations_max: 5_000_000, shrink_time_max: Duration::from_secs(10), violations_max: 20 }
+        Self {
+            promises: Promises::STRICT,
+            configurations_max: 5_000_000,
+            search_time_max: Duration::from_secs(40),
+            shrink_time_max: Duration::from_secs(10),
+            violations_max: 20,
+        }
     }
 }
 
@@ -181,7 +190,7 @@ fn check_group(case: &Case<'_>, group: &Problem, verdict: &mut Verdict) {
     let mut members: Vec<usize> = group.steps.iter().map(|step| step.operation).collect();
     members.sort_unstable();
     members.dedup();
-    let found = decide(case, case.options.promises, group, &members);
+    let found = decide(case, case.options.promises, group, &members, began + case.options.search_time_max);
     verdict.longest = verdict.longest.max(began.elapsed());
     verdict.configurations += found.visited;
     match found.halt {
@@ -194,13 +203,17 @@ fn check_group(case: &Case<'_>, group: &Problem, verdict: &mut Verdict) {
         }),
         Halt::Impossible if verdict.violations.iter().any(|told| told.keys.iter().any(|key| group.keys.contains(key))) => {}
         Halt::Impossible if verdict.violations.len() >= case.options.violations_max => verdict.more_violations += 1,
-        Halt::Impossible => verdict.violations.push(blame(case, group, &members, found.suspects)),
+        Halt::Impossible => {
+            let (violation, rest) = blame(case, group, &members, &found.suspects);
+            verdict.violations.push(violation);
+            verdict.undecided.extend(rest);
+        }
     }
 }
 
 struct Decision {
     halt: Halt,
-    /// Where it is impossible: operations that show it, or the one that the search was stuck at.
+    /// Operations that show by themselves that it is impossible, if a few were found.
     suspects: Vec<usize>,
     ordered: usize,
     visited: u64,
@@ -208,21 +221,22 @@ struct Decision {
 
 /// Searches for an order of a group. When the search does not get on, first whether a short part of the history around the place has none: then the whole has
 /// none, and the rest need not be searched. Then less thoroughly, then to the end of the budget.
-fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize]) -> Decision {
+fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize], end: Instant) -> Decision {
     let max = case.options.configurations_max;
+    let half = Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
     if let Some(suspects) = overlap(group)
         && fail_alone(case, promises, members, &suspects)
     {
         return Decision { halt: Halt::Impossible, suspects, ordered: 0, visited: 0 };
     }
-    let mut search = Search::new(group);
+    let mut search = Search::new(group).until(end);
     let mut halt = search.run(max.min(20_000 + 2 * group.steps.len() as u64));
     let mut visited = 0;
     if halt == Halt::Spent {
-        if let Some(suspects) = stuck_at(&search, group).and_then(|stuck| window_fails(case, promises, members, stuck)) {
+        if let Some(suspects) = around(case, promises, members, &search, group) {
             return Decision { halt: Halt::Impossible, suspects, ordered: search.finding().order.len(), visited: search.finding().visited };
         }
-        let mut probe = Search::new(group);
+        let mut probe = Search::new(group).until(half);
         halt = probe.probe(max / 2);
         visited = probe.finding().visited;
     }
@@ -230,17 +244,26 @@ fn decide(case: &Case<'_>, promises: Promises, group: &Problem, members: &[usize
         halt = search.run(max);
     }
     let finding = search.finding();
-    let mut suspects: Vec<usize> = stuck_at(&search, group).into_iter().collect();
-    if halt == Halt::Spent
-        && let Some(found) = suspects.first().and_then(|stuck| window_fails(case, promises, members, *stuck))
-    {
-        (halt, suspects) = (Halt::Impossible, found);
+    let found = if halt == Halt::Ordered { None } else { around(case, promises, members, &search, group) };
+    if found.is_some() {
+        halt = Halt::Impossible;
     }
+    let suspects = found.unwrap_or_default();
     Decision { halt, suspects, ordered: finding.order.len(), visited: visited + finding.visited }
 }
 
-fn stuck_at(search: &Search<'_>, group: &Problem) -> Option<usize> {
-    search.finding().stuck.map(|at| group.steps[at as usize].operation)
+/// The operations around the place where a search was stuck, if they have no order. It can be stuck long before the read that is to blame, because that read still needs
+/// what would go: so those that need what was there are among them.
+fn around(case: &Case<'_>, promises: Promises, members: &[usize], search: &Search<'_>, group: &Problem) -> Option<Vec<usize>> {
+    let finding = search.finding();
+    let stuck = group.steps[finding.stuck? as usize].operation;
+    let mut contents: Vec<u32> =
+        finding.states.iter().flatten().map(|held| content_of(*held)).filter(|content| *content >= FIRST_CONTENT).collect();
+    contents.sort_unstable();
+    contents.dedup();
+    let last = |content: &u32| group.steps.iter().rev().find(|step| step.required && step.observes.contains(content));
+    let finders: Vec<usize> = contents.iter().filter_map(last).map(|step| step.operation).collect();
+    window_fails(case, promises, members, stuck, &finders)
 }
 
 /// What is lifted, the name of it, and what it means if that alone explains a group.
@@ -256,40 +279,50 @@ fn leniencies(promises: Promises) -> [(Promises, &'static str, Severity); 4] {
     ]
 }
 
-fn blame(case: &Case<'_>, group: &Problem, members: &[usize], suspects: Vec<usize>) -> Violation {
+/// Shows a violation, and says how bad it is. What it shows may be harmless and yet hide worse in the same group: so the whole group is searched for that, and told
+/// as undecided if the time does not allow it.
+fn blame(case: &Case<'_>, group: &Problem, members: &[usize], suspects: &[usize]) -> (Violation, Option<Undecided>) {
     let strict = case.options.promises;
-    let mut severity = Severity::Data;
-    let mut explained_by = None;
-    let mut blamed = (strict, suspects);
-    match explain(case, Promises::LENIENT, members) {
-        (Halt::Impossible, suspects) => blamed = (Promises::LENIENT, suspects),
-        (Halt::Ordered | Halt::Spent, _) => {
-            let lifted = leniencies(strict).into_iter().find(|(promises, ..)| explain(case, *promises, members).0 == Halt::Ordered);
-            if let Some((_, name, how_bad)) = lifted {
-                (severity, explained_by) = (how_bad, Some(name));
-            }
-        }
+    let shown = shrink(case, strict, members, suspects);
+    let as_data = |shown| (tell(case, group, shown, Severity::Data, None), None);
+    if fail_alone(case, Promises::LENIENT, members, &shown.operations) {
+        return as_data(shown);
     }
-    let shrunk = shrink(case, blamed.0, members, &blamed.1);
-    tell(case, group, shrunk, severity, explained_by)
+    let end = Instant::now() + case.options.shrink_time_max;
+    let lenient = explain(case, Promises::LENIENT, members, end);
+    if lenient.halt == Halt::Impossible {
+        return as_data(shrink(case, Promises::LENIENT, members, &lenient.suspects));
+    }
+    let part = &shown.operations;
+    let explains = |promises: Promises| match lenient.halt {
+        Halt::Ordered => promises == Promises::LENIENT || explain(case, promises, members, end).halt == Halt::Ordered,
+        _ => !fail_alone(case, promises, members, part),
+    };
+    let lifted = leniencies(strict).into_iter().find(|(promises, ..)| explains(*promises));
+    let (severity, explained_by) = lifted.map_or((Severity::Data, None), |(_, name, how_bad)| (how_bad, Some(name)));
+    let rest =
+        Undecided { keys: group.keys.clone(), operations: group.steps.len(), ordered: lenient.ordered, configurations: lenient.visited };
+    (tell(case, group, shown, severity, explained_by), (lenient.halt == Halt::Spent).then_some(rest))
 }
 
 /// Whether other promises explain a group. They may tie its keys less, so it can be several groups then.
-fn explain(case: &Case<'_>, promises: Promises, members: &[usize]) -> (Halt, Vec<usize>) {
+fn explain(case: &Case<'_>, promises: Promises, members: &[usize], end: Instant) -> Decision {
     let part = |at: usize| if members.binary_search(&at).is_ok() { Part::Kept } else { Part::Gone };
-    let mut halt = Halt::Ordered;
+    let mut all = Decision { halt: Halt::Ordered, suspects: Vec::new(), ordered: 0, visited: 0 };
     for group in problems(case.history, case.facts, promises, part) {
         let mut of_group: Vec<usize> = group.steps.iter().map(|step| step.operation).collect();
         of_group.sort_unstable();
         of_group.dedup();
-        let decision = decide(case, promises, &group, &of_group);
+        let decision = decide(case, promises, &group, &of_group, end);
+        all.ordered += decision.ordered;
+        all.visited += decision.visited;
         match decision.halt {
-            Halt::Impossible => return (Halt::Impossible, decision.suspects),
-            Halt::Spent => halt = Halt::Spent,
+            Halt::Impossible => return Decision { ordered: all.ordered, visited: all.visited, ..decision },
+            Halt::Spent => all.halt = Halt::Spent,
             Halt::Ordered => {}
         }
     }
-    (halt, Vec::new())
+    all
 }
 
 fn tell(case: &Case<'_>, group: &Problem, shrunk: Shrunk, severity: Severity, explained_by: Option<&'static str>) -> Violation {

@@ -19,6 +19,8 @@
 
 mod ahead;
 
+use std::time::Instant;
+
 use crate::{
     groups::{Problem, Step},
     memory::{Memory, bits_of_slot, bits_of_step},
@@ -32,7 +34,7 @@ pub(crate) enum Halt {
     Ordered,
     /// There is none.
     Impossible,
-    /// The budget ended first.
+    /// The budget or the time ended first.
     Spent,
 }
 
@@ -56,6 +58,8 @@ const PATIENCE: u64 = 2_000;
 const PATIENCE_BACK: usize = 32;
 /// How many of the states in which the search was stuck are kept.
 const STATES_MAX: usize = 6;
+/// The clock is looked at once for so many configurations.
+const UNTIL_CLOCK: u64 = 32;
 
 struct Taken {
     step: u32,
@@ -113,6 +117,8 @@ pub(crate) struct Search<'p> {
     foresight: bool,
     /// The seed of the disorder in which choices are tried, and its extent in time. 0 for none.
     disorder: (u64, u64),
+    /// When the search ends, whatever its budget.
+    end: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -157,7 +163,18 @@ impl<'p> Search<'p> {
             tied: vec![false; problem.keys.len()],
             foresight: true,
             disorder: (0, 0),
+            end: None,
         }
+    }
+
+    /// To this moment at most.
+    pub(crate) fn until(mut self, end: Instant) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    fn is_late(&self) -> bool {
+        self.visited.is_multiple_of(UNTIL_CLOCK) && self.end.is_some_and(|end| Instant::now() >= end)
     }
 
     /// Without shortcut 3: then the search is stuck where a person would be, at the read of what is gone, not at the write that would make it go.
@@ -168,7 +185,7 @@ impl<'p> Search<'p> {
 
     /// Searches on until an order is found, there is none, or that many configurations were visited in all.
     pub(crate) fn run(&mut self, budget: u64) -> Halt {
-        while self.visited < budget {
+        while self.visited < budget && !self.is_late() {
             self.visited += 1;
             self.look_around();
             if self.left == 0 {
@@ -188,7 +205,7 @@ impl<'p> Search<'p> {
     pub(crate) fn probe(&mut self, budget: u64) -> Halt {
         let spread = self.usual_time();
         let (mut left, mut back) = (usize::MAX, PATIENCE_BACK);
-        while self.visited < budget {
+        while self.visited < budget && self.end.is_none_or(|end| Instant::now() < end) {
             if self.run((self.visited + PATIENCE).min(budget)) == Halt::Ordered {
                 return Halt::Ordered;
             }

@@ -3,10 +3,10 @@
 //! Leaving an operation out must not make a good history bad. So a read or refusal is left out, and a write is made loose: it may have happened within its
 //! time or not, whatever its condition. A history that has an order still has one then; so what still fails proves that the whole fails.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
-    groups::{Part, Problem, problems, problems_in_full},
+    groups::{Part, Problem, problems, problems_to_read},
     history::{History, Outcome},
     judge::{Case, Promises},
     linear::{Finding, Halt, Search},
@@ -17,6 +17,9 @@ use crate::{
 const TRIAL_MAX: u64 = 20_000;
 /// The widest part that is tried, to each side of the place where the search was stuck.
 const WINDOW_MAX: usize = 4096;
+
+/// How long the search for what is told may take.
+const PICTURE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A part of a history that has no order.
 #[derive(Clone, Debug, Default)]
@@ -33,11 +36,13 @@ struct Trials<'a> {
     promises: Promises,
     /// Ascending by number.
     members: &'a [usize],
+    /// When the trials end; what they have not shown by then is not shown.
+    end: Instant,
 }
 
-/// The operations around one that the search was stuck at, if they alone have no order.
-pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize], stuck: usize) -> Option<Vec<usize>> {
-    let trials = Trials { case, promises, members };
+/// The operations around one that the search was stuck at, and some more, if they alone have no order.
+pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize], stuck: usize, more: &[usize]) -> Option<Vec<usize>> {
+    let trials = Trials::new(case, promises, members);
     let operations = &case.history.operations;
     let mut by_call = members.to_vec();
     by_call.sort_by_key(|at| (operations[*at].called, *at));
@@ -45,11 +50,13 @@ pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize
     let place = by_call.partition_point(|at| operations[*at].called <= end);
     let mut width = 16;
     loop {
-        let kept = &by_call[place.saturating_sub(width)..(place + width / 4).min(by_call.len())];
-        if trials.fails(kept).is_some() {
-            return Some(kept.to_vec());
+        let mut kept = by_call[place.saturating_sub(width)..(place + width / 4).min(by_call.len())].to_vec();
+        let outside: Vec<usize> = more.iter().filter(|at| !kept.contains(at)).copied().collect();
+        kept.extend(outside);
+        if trials.fails(&kept).is_some() {
+            return Some(kept);
         }
-        if width > WINDOW_MAX || width > by_call.len() {
+        if !trials.may_go_on() || width > WINDOW_MAX || width > by_call.len() {
             return None;
         }
         width *= 4;
@@ -58,32 +65,38 @@ pub(crate) fn window_fails(case: &Case<'_>, promises: Promises, members: &[usize
 
 /// Whether these operations of a group have no order.
 pub(crate) fn fail_alone(case: &Case<'_>, promises: Promises, members: &[usize], kept: &[usize]) -> bool {
-    Trials { case, promises, members }.fails(kept).is_some()
+    Trials::new(case, promises, members).fails(kept).is_some()
 }
 
-/// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or one operation to look around, or nothing.
+/// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or nothing.
 pub(crate) fn shrink(case: &Case<'_>, promises: Promises, members: &[usize], suspects: &[usize]) -> Shrunk {
-    let end = Instant::now() + case.options.shrink_time_max;
-    let trials = Trials { case, promises, members };
+    let trials = Trials::new(case, promises, members);
     let mut kept = match suspects {
         [] => members.to_vec(),
-        [stuck] => window_fails(case, promises, members, *stuck).unwrap_or_else(|| members.to_vec()),
         known => known.to_vec(),
     };
     let mut size = kept.len().div_ceil(2);
-    while size > 0 && Instant::now() < end {
+    while size > 0 && trials.may_go_on() {
         let before = kept.len();
-        trials.without_chunks(&mut kept, size, end);
+        trials.without_chunks(&mut kept, size);
         size = if size == 1 && kept.len() < before { 1 } else { size / 2 };
     }
     trials.picture(&kept)
 }
 
-impl Trials<'_> {
+impl<'a> Trials<'a> {
+    fn new(case: &'a Case<'a>, promises: Promises, members: &'a [usize]) -> Self {
+        Self { case, promises, members, end: Instant::now() + case.options.shrink_time_max }
+    }
+
+    fn may_go_on(&self) -> bool {
+        Instant::now() < self.end
+    }
+
     /// Leaves out every run of `size` operations that is not needed to fail, the latest first.
-    fn without_chunks(&self, kept: &mut Vec<usize>, size: usize, end: Instant) {
+    fn without_chunks(&self, kept: &mut Vec<usize>, size: usize) {
         let mut to = kept.len();
-        while to > 0 && Instant::now() < end {
+        while to > 0 && self.may_go_on() {
             let from = to.saturating_sub(size);
             let fewer: Vec<usize> = kept[..from].iter().chain(&kept[to..]).copied().collect();
             if !fewer.is_empty() && self.fails(&fewer).is_some() {
@@ -113,20 +126,26 @@ impl Trials<'_> {
 
     /// The group that has no order when only these must be explained.
     fn fails(&self, kept: &[usize]) -> Option<Problem> {
-        let fails = |problem: &Problem| Search::new(problem).run(TRIAL_MAX) == Halt::Impossible;
+        let fails = |problem: &Problem| Search::new(problem).until(self.end).run(TRIAL_MAX) == Halt::Impossible;
         problems(self.case.history, self.case.facts, self.promises, self.part(kept)).into_iter().find(|problem| fails(problem))
     }
 
+    /// What is told of a part that fails: where a person would be stuck if that can be found in a moment, else where the trial was.
     fn picture(&self, kept: &[usize]) -> Shrunk {
-        let in_full = problems_in_full(self.case.history, self.case.facts, self.promises, self.part(kept));
-        let fails = |problem: &Problem| Search::new(problem).without_foresight().run(TRIAL_MAX) == Halt::Impossible;
-        let Some(problem) = in_full.into_iter().find(fails).or_else(|| self.fails(kept)) else {
-            // It was not possible to show it on a part: then it is the whole.
-            return Shrunk { operations: kept.to_vec(), ..Shrunk::default() };
-        };
-        let mut search = Search::new(&problem).without_foresight();
-        search.run(TRIAL_MAX);
-        tell(self.case, &problem, &search.finding())
+        let end = || Instant::now() + PICTURE_TIME_MAX;
+        let to_read = problems_to_read(self.case.history, self.case.facts, self.promises, self.part(kept));
+        let told = to_read.iter().find_map(|problem| {
+            let mut search = Search::new(problem).without_foresight().until(end());
+            (search.run(TRIAL_MAX) == Halt::Impossible).then(|| tell(self.case, problem, &search.finding()))
+        });
+        told.or_else(|| {
+            let problem = Self { end: end(), ..*self }.fails(kept)?;
+            let mut search = Search::new(&problem);
+            search.run(TRIAL_MAX);
+            Some(tell(self.case, &problem, &search.finding()))
+        })
+        // It was not possible to show it on a part: then it is the whole.
+        .unwrap_or_else(|| Shrunk { operations: kept.to_vec(), ..Shrunk::default() })
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn state(history: &History, facts: &Facts, keys: &[Key], state: &[Val
 fn slot(facts: &Facts, value: Value) -> String {
     let content = match content_of(value) {
         _ if value == ABSENT => return "absent".to_owned(),
-        UNSEEN => "a content that nobody read".to_owned(),
+        UNSEEN => "a content that none of these read".to_owned(),
         WILD => "any content".to_owned(),
         content => facts.content_names[content as usize].map_or_else(String::new, |content| format!("#{}", content.0)),
     };
