@@ -19,15 +19,16 @@ from harness.server import Server
 
 CROWD = int(os.environ.get("HOLDFAST_TEST_CROWD", 1000))
 SEED = int(os.environ.get("HOLDFAST_TEST_SEED", random.randrange(1 << 32)))
-STALL_SECONDS, HEAD_SECONDS, IDLE_SECONDS = 3, 3, 5
+STALL_SECONDS, HEAD_SECONDS, IDLE_SECONDS = 2, 3, 5
 # Fewer places than hostile clients, more connections than all together.
 REQUESTS_MAX = max(16, CROWD // 4)
 LIMITS = ["--max-requests", str(REQUESTS_MAX), "--max-connections", str(4 * CROWD + 500), "--stall-timeout", str(STALL_SECONDS),
           "--head-timeout", str(HEAD_SECONDS), "--idle-timeout", str(IDLE_SECONDS), "--log-filter", "warn"]
 ORDINARY = 8
-ATTACK_SECONDS = 8
-# Longest time that an ordinary client, who tries again at once, may go without a success.
-PATIENCE_SECONDS = 3 * STALL_SECONDS + 3
+ATTACK_SECONDS = 10
+# Longest time that an ordinary client, who tries again at once, may go without a success: places come free when the slow are thrown out.
+PATIENCE_SECONDS = 2 * STALL_SECONDS + 3
+assert PATIENCE_SECONDS < ATTACK_SECONDS, "starvation would not be seen"
 # tokio's idle threads end after 10 s.
 SETTLE_SECONDS = 45
 # glibc gives back little of what it once needed, and more arenas keep more: with one, growth that goes on is a leak. The first attack may

@@ -15,7 +15,8 @@ use holdfast_verify::run::{self, Done, Only, Options, Progress};
 
 use crate::commands::{COULD_NOT_RUN, FAILED, Failure, failure, runtime};
 
-const BAR: usize = 24;
+/// Cells of the bar.
+const BAR: u8 = 24;
 
 /// The command line of `verify`.
 pub(crate) fn command() -> Command {
@@ -167,8 +168,9 @@ impl ProgressLine {
         let Ok(mut shown) = self.shown.lock() else { return };
         let mut out = std::io::stderr();
         if out.is_terminal() {
-            let full = ((progress.done.clamp(0.0, 1.0) * BAR as f64) as usize).min(BAR);
-            let line = format!("[{}{}] {} {}", "#".repeat(full), ".".repeat(BAR - full), progress.phase, progress.note);
+            let full = (1..=BAR).filter(|cell| f64::from(*cell) <= progress.done * f64::from(BAR)).count();
+            let rest = usize::from(BAR) - full;
+            let line = format!("[{}{}] {} {}", "#".repeat(full), ".".repeat(rest), progress.phase, progress.note);
             if line != shown.line {
                 // A progress that cannot be shown must not end the run.
                 let _ = write!(out, "\r\x1b[K{line}");
@@ -182,6 +184,9 @@ impl ProgressLine {
     }
 
     fn clear(&self) {
+        if let Ok(mut shown) = self.shown.lock() {
+            shown.line.clear();
+        }
         let mut out = std::io::stderr();
         if out.is_terminal() {
             let _ = write!(out, "\r\x1b[K");

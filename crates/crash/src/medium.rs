@@ -251,7 +251,7 @@ impl Medium {
         if from.1 == to.1 {
             return Ok(());
         }
-        self.node_mut(moved.node)?.name = to.1.to_owned();
+        to.1.clone_into(&mut self.node_mut(moved.node)?.name);
         self.change_entries(from.0, EntryChange::Rename(from.1.to_owned(), to.1.to_owned(), moved.node))
     }
 
@@ -311,6 +311,7 @@ impl Medium {
     }
 
     /// The disk as it is found after the power came back.
+    #[must_use]
     pub fn after_cut(&self, survivors: Survivors) -> Self {
         let mut lottery = Lottery::new(survivors, self.last_write());
         let nodes = self.nodes.iter().map(|(number, node)| (*number, Arc::new(lottery.survivor(node))));
@@ -452,6 +453,181 @@ impl Lottery {
                     at += page.len() as u64;
                     rest = others;
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STRICT: Rules = Rules { entry_follows_file: false };
+    const FOLLOWS: Rules = Rules { entry_follows_file: true };
+
+    fn name(text: &str) -> &OsStr {
+        OsStr::new(text)
+    }
+
+    fn file(medium: &mut Medium, text: &str) -> NodeId {
+        medium.create(ROOT, name(text), false).unwrap().node
+    }
+
+    fn bytes(medium: &Medium, text: &str) -> Option<Vec<u8>> {
+        let found = medium.lookup(ROOT, name(text)).ok()?;
+        Some(medium.read(found.node, 0, u64::MAX).unwrap())
+    }
+
+    #[test]
+    fn bytes_and_entries_are_lost_until_each_is_synced() {
+        let mut medium = Medium::new(STRICT);
+        let node = file(&mut medium, "f");
+        medium.write(node, 0, b"abc").unwrap();
+        assert_eq!(bytes(&medium, "f").unwrap(), b"abc");
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f"), None);
+        medium.sync(node).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f"), None, "the entry is not synced");
+        medium.sync(ROOT).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f").unwrap(), b"abc");
+        medium.write(node, 1, b"xy").unwrap();
+        medium.set_len(node, 2).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f").unwrap(), b"abc");
+        medium.sync(node).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f").unwrap(), b"ax");
+    }
+
+    #[test]
+    fn an_entry_without_synced_bytes_is_an_empty_file() {
+        let mut medium = Medium::new(STRICT);
+        let node = file(&mut medium, "f");
+        medium.write(node, 0, b"abc").unwrap();
+        medium.sync(ROOT).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f").unwrap(), b"");
+    }
+
+    #[test]
+    fn where_entries_follow_files_a_sync_of_a_file_makes_its_path_durable_and_nothing_else() {
+        for (rules, expected) in [(STRICT, None), (FOLLOWS, Some(()))] {
+            let mut medium = Medium::new(rules);
+            let folder = medium.create(ROOT, name("d"), true).unwrap().node;
+            let node = medium.create(folder, name("f"), false).unwrap().node;
+            medium.create(folder, name("other"), false).unwrap();
+            medium.sync(node).unwrap();
+            let after = medium.after_cut(Survivors::None);
+            let found = after.lookup(ROOT, name("d")).ok().and_then(|d| after.lookup(d.node, name("f")).ok());
+            assert_eq!(found.map(drop), expected, "{rules:?}");
+            assert!(after.lookup(folder, name("other")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_rename_shows_the_old_file_or_the_new_one() {
+        let mut medium = Medium::new(STRICT);
+        for (text, content) in [("old", b"old"), ("new", b"new")] {
+            let node = file(&mut medium, text);
+            medium.write(node, 0, content).unwrap();
+            medium.sync(node).unwrap();
+        }
+        medium.sync(ROOT).unwrap();
+        medium.rename((ROOT, name("new")), (ROOT, name("old"))).unwrap();
+        assert_eq!(bytes(&medium, "old").unwrap(), b"new");
+        let mut seen = BTreeSet::new();
+        for seed in 0..50 {
+            let after = medium.after_cut(Survivors::Some(seed));
+            seen.insert((bytes(&after, "old").unwrap(), bytes(&after, "new").is_some()));
+        }
+        assert_eq!(seen, [(b"old".to_vec(), true), (b"new".to_vec(), false)].into());
+        medium.sync(ROOT).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "old").unwrap(), b"new");
+    }
+
+    #[test]
+    fn the_last_write_is_torn_between_two_sectors_and_those_before_it_survive() {
+        let mut medium = Medium::new(STRICT);
+        let node = file(&mut medium, "f");
+        medium.sync(ROOT).unwrap();
+        medium.write(node, 0, &[1; 100]).unwrap();
+        medium.write(node, 100, &[2; 3000]).unwrap();
+        let mut lengths = BTreeSet::new();
+        for seed in 0..100 {
+            let left = bytes(&medium.after_cut(Survivors::TornLast(seed)), "f").unwrap();
+            assert_eq!(left[..100], [1; 100]);
+            assert!(left.len() == 100 || left.len().is_multiple_of(512) && left.len() < 3100, "{}", left.len());
+            lengths.insert(left.len());
+        }
+        assert_eq!(lengths.len(), 7, "{lengths:?}");
+    }
+
+    #[test]
+    fn what_a_failed_sync_was_to_write_is_never_written() {
+        let mut medium = Medium::new(STRICT);
+        let node = file(&mut medium, "f");
+        medium.sync(ROOT).unwrap();
+        medium.write(node, 0, b"abc").unwrap();
+        medium.sync_failed(node).unwrap();
+        medium.sync(node).unwrap();
+        assert_eq!(bytes(&medium, "f").unwrap(), b"abc");
+        assert_eq!(bytes(&medium.after_cut(Survivors::Some(1)), "f").unwrap(), b"");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Write(u8, u16, u16),
+        SetLen(u8, u16),
+        Sync(u8),
+        SyncRoot,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u8..3, 0u16..9000, 1u16..9000).prop_map(|(f, at, len)| Step::Write(f, at, len)),
+            1 => (0u8..3, 0u16..9000).prop_map(|(f, len)| Step::SetLen(f, len)),
+            3 => (0u8..3).prop_map(Step::Sync),
+            1 => Just(Step::SyncRoot),
+        ]
+    }
+
+    proptest! {
+        /// A file that was synced with its entry, and not touched since, is there after any cut; each byte of the others is one that was
+        /// written there at some time, or a zero.
+        #[test]
+        fn what_was_synced_survives_any_cut(steps in prop::collection::vec(step(), 1..40), seed in any::<u64>()) {
+            let mut medium = Medium::new(STRICT);
+            let nodes = ["a", "b", "c"].map(|text| file(&mut medium, text));
+            let (mut synced, mut has_entry) = ([true; 3], false);
+            for (n, step) in steps.iter().enumerate() {
+                match *step {
+                    Step::Write(f, at, len) => {
+                        medium.write(nodes[f as usize], u64::from(at), &vec![n as u8 + 1; len as usize]).unwrap();
+                        synced[f as usize] = false;
+                    }
+                    Step::SetLen(f, len) => {
+                        medium.set_len(nodes[f as usize], u64::from(len)).unwrap();
+                        synced[f as usize] = false;
+                    }
+                    Step::Sync(f) => {
+                        medium.sync(nodes[f as usize]).unwrap();
+                        synced[f as usize] = true;
+                    }
+                    Step::SyncRoot => {
+                        medium.sync(ROOT).unwrap();
+                        has_entry = true;
+                    }
+                }
+            }
+            for survivors in [Survivors::None, Survivors::Some(seed), Survivors::TornLast(seed)] {
+                let after = medium.after_cut(survivors);
+                for (n, text) in ["a", "b", "c"].into_iter().enumerate() {
+                    let left = bytes(&after, text);
+                    prop_assert!(left.is_some() || !has_entry);
+                    if let Some(left) = left && synced[n] {
+                        prop_assert!(left == bytes(&medium, text).unwrap(), "{text} {survivors:?}");
+                    }
+                }
+                // A second cut changes nothing.
+                prop_assert_eq!(after.after_cut(Survivors::Some(seed)).tree(), after.tree());
             }
         }
     }

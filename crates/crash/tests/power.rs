@@ -5,6 +5,8 @@
 //!
 //! `HOLDFAST_CUT_SEEDS` is the number of random cuts, `HOLDFAST_CUT_SEED` the first (to see one again).
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use std::time::Instant;
@@ -167,5 +169,5 @@ fn random_cut(seed: u64) -> Result<(), String> {
     println!("seed {seed}: cut {at:?} {survivors:?} {rules:?} {when}, {} events", history.len());
     let is_cut_short = mounted.disk.after_cut().is_some();
     assert!(is_cut_short || ended == Ended::Whole, "{ended:?} without a cut");
-    judge(left, &possible_states(&history.events())?, &history)
+    judge(&left, &possible_states(&history.events())?, &history)
 }

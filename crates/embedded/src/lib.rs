@@ -220,7 +220,7 @@ impl Metadata for EmbeddedStore {
             self.inner.shared.admit()?;
             return Err(StoreError::Unavailable("the committer is gone; restart it".into()));
         }
-        answered.await.unwrap_or_else(|_| Err(StoreError::Indefinite("the committer ended before it answered".into())))
+        answered.await.unwrap_or_else(|_| Err(self.inner.shared.unanswered()))
     }
 }
 

@@ -82,6 +82,14 @@ impl Shared {
         }
     }
 
+    /// What it means that the committer let go of a request without an answer. One that closes has answered all that it ran.
+    pub(crate) fn unanswered(&self) -> StoreError {
+        match self.health() {
+            Health::Closed => StoreError::Unavailable("the store is closed".into()),
+            _ => StoreError::Indefinite("the committer ended before it answered".into()),
+        }
+    }
+
     /// Refuses writes from now on. What was poisoned stays poisoned until it is closed.
     pub(crate) fn stop(&self, health: Health) {
         let mut now = self.health.lock();

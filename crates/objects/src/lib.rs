@@ -17,10 +17,13 @@ mod multipart;
 mod put;
 mod read;
 mod readers;
+#[cfg(test)]
+mod readers_tests;
 pub mod records;
 mod rename;
 mod seams;
 mod stage;
+mod sync;
 mod tags;
 mod upload_part;
 mod uploads;

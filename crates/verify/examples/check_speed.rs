@@ -15,17 +15,17 @@ use holdfast_verify::{
 fn main() {
     let operations = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(100_000);
     println!("{:<28} {:>10} {:>9} {:>9} {:>8}  verdict", "", "operations", "unknown", "visited", "seconds");
-    for (name, keys, moves, condition_percent, read_percent) in [
-        ("one key", 1, false, 50, 40),
-        ("one key, few reads", 1, false, 50, 5),
-        ("one key, no conditions", 1, false, 0, 40),
-        ("4 keys", 4, false, 50, 40),
-        ("64 keys", 64, false, 50, 40),
-        ("4 keys, renames and copies", 4, true, 50, 40),
-        ("16 keys, renames and copies", 16, true, 50, 40),
-        ("64 keys, renames and copies", 64, true, 50, 40),
+    for (name, clients, keys, moves, condition_percent, read_percent) in [
+        ("one key", 64, 1, false, 50, 40),
+        ("one key, few reads", 64, 1, false, 50, 5),
+        ("one key, no conditions", 64, 1, false, 0, 40),
+        ("4 keys", 64, 4, false, 50, 40),
+        ("64 keys", 64, 64, false, 50, 40),
+        ("4 keys, moves, 8 clients", 8, 4, true, 50, 40),
+        ("64 keys, moves", 64, 64, true, 50, 40),
+        ("4 keys, moves, 16 clients", 16, 4, true, 50, 40),
     ] {
-        let shape = Shape { operations, clients: 64, keys, unknown_percent: 1, moves, condition_percent, read_percent, ..Shape::default() };
+        let shape = Shape { operations, clients, keys, unknown_percent: 1, moves, condition_percent, read_percent, ..Shape::default() };
         let mut history = simulate(&mut Rng(7), shape);
         measure(name, &history);
         make_stale(&mut history);

@@ -37,14 +37,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("seed {seed}, {clients} clients, {:.1} s", began.elapsed().as_secs_f64());
     for contest in &found.contests {
         let figures = &contest.figures;
-        let per_second = figures.operations as f64 / (figures.elapsed_nanoseconds as f64 / 1e9);
+        let per_second = u128::from(figures.operations) * 1_000_000_000 / u128::from(figures.elapsed_nanoseconds.max(1));
         println!(
-            "{:12} {:>7} operations, {per_second:>6.0}/s, {} conflicts, {} unknown, longest {:.1} ms",
+            "{:12} {:>7} operations, {per_second:>6}/s, {} conflicts, {} unknown, longest {:?}",
             contest.shape.name(),
             figures.operations,
             figures.conflicts,
             figures.unknown,
-            figures.longest_nanoseconds as f64 / 1e6,
+            Duration::from_micros(figures.longest_nanoseconds / 1000),
         );
     }
     for (operation, outcomes) in &found.figures.outcomes {

@@ -191,7 +191,7 @@ fn contradicts(history: &History, at: usize, content: Content, writers: &[usize]
         return with(format!("content {} was read, but its write was refused", content.0));
     }
     let possible = |write: &&Operation| !is_refusal(&write.outcome) && read.returned.is_none_or(|returned| write.called <= returned);
-    if !written.iter().any(|write| possible(&write)) {
+    if !written.iter().any(possible) {
         return with(format!("content {} was read before its write was called", content.0));
     }
     None

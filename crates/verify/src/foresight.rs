@@ -42,7 +42,7 @@ impl Places {
 }
 
 /// Whether a content can come to a key by these acts, in any order, from the keys where it is.
-pub(crate) fn can_come<'a>(content: u32, to: u32, mut at: Vec<bool>, acts: impl Iterator<Item = &'a Act> + Clone) -> bool {
+pub(crate) fn can_come<'a>(content: u32, to: u32, mut at: Vec<bool>, acts: &(impl Iterator<Item = &'a Act> + Clone)) -> bool {
     loop {
         if at[to as usize] {
             return true;

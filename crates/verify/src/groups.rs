@@ -97,21 +97,23 @@ fn reduce(operation: &Operation, facts: &Facts, promises: Promises, mut push: im
                 Outcome::Unknown | Outcome::Refused | Outcome::Conflict => Sight::Anything,
                 Outcome::Written(_) | Outcome::Deleted | Outcome::Failed { .. } => Sight::Nothing,
             };
-            of.look(key.0, sight, &mut push);
+            Reduction::look(key.0, sight, &mut push);
         }
         Request::Put { key, condition, .. } | Request::Complete { key, condition, .. } => {
             let effect = Effect::Put(of.written(operation));
             match outcome {
                 Outcome::Written(_) => push(Act::on(key.0, of.holds(condition), effect), true),
                 Outcome::Unknown => push(Act::on(key.0, of.holds(condition), effect), false),
-                _ => of.look(key.0, of.refusal(condition, outcome), &mut push),
+                _ => Reduction::look(key.0, of.refusal(condition, outcome), &mut push),
             }
         }
         Request::Delete { key, condition } => match outcome {
             Outcome::Deleted => push(Act::on(key.0, of.deletes(condition), Effect::Delete), true),
             Outcome::Unknown => push(Act::on(key.0, of.holds(condition), Effect::Delete), false),
-            Outcome::Missing if *condition == Condition::None && promises.missing_may_fail => of.look(key.0, Sight::Absent, &mut push),
-            _ => of.look(key.0, of.refusal(condition, outcome), &mut push),
+            Outcome::Missing if *condition == Condition::None && promises.missing_may_fail => {
+                Reduction::look(key.0, Sight::Absent, &mut push);
+            }
+            _ => Reduction::look(key.0, of.refusal(condition, outcome), &mut push),
         },
         Request::Copy { .. } | Request::Rename { .. } => of.moves(operation, &mut push),
     }
@@ -146,7 +148,7 @@ struct Reduction<'a> {
 }
 
 impl Reduction<'_> {
-    fn look(&self, key: u32, sight: Sight, push: &mut impl FnMut(Act, bool)) {
+    fn look(key: u32, sight: Sight, push: &mut impl FnMut(Act, bool)) {
         if sight != Sight::Anything {
             push(Act::on(key, sight, Effect::None), true);
         }
@@ -199,7 +201,7 @@ impl Reduction<'_> {
     }
 
     /// What a 404 shows.
-    fn misses(&self, condition: &Condition) -> Sight {
+    fn misses(condition: &Condition) -> Sight {
         match condition {
             Condition::Present | Condition::Matches(_) => Sight::Absent,
             Condition::None | Condition::Absent => Sight::Nothing,
@@ -209,15 +211,14 @@ impl Reduction<'_> {
     /// What a refused write of one key shows.
     fn refusal(&self, condition: &Condition, outcome: &Outcome) -> Sight {
         match outcome {
-            Outcome::Refused => Sight::Anything,
             Outcome::Conflict if *condition == Condition::Absent && self.promises.conflict_means_present => Sight::Present,
-            Outcome::Conflict => Sight::Anything,
+            Outcome::Conflict | Outcome::Refused => Sight::Anything,
             Outcome::Failed { .. } => self.fails(condition),
-            Outcome::Missing if self.promises.missing_may_fail => match self.misses(condition) {
+            Outcome::Missing if self.promises.missing_may_fail => match Self::misses(condition) {
                 Sight::Nothing => Sight::Anything,
                 sight => sight,
             },
-            Outcome::Missing => self.misses(condition),
+            Outcome::Missing => Self::misses(condition),
             _ => Sight::Nothing,
         }
     }
@@ -245,12 +246,12 @@ impl Reduction<'_> {
                     push(Act { source: Some((source, from)), ..Act::on(key, self.holds(condition), effect) }, required);
                 }
             }
-            Outcome::Missing => self.one_of((key, self.misses(condition)), (source, Sight::Absent), split, push),
-            Outcome::Failed { of_source: true } => self.look(source, self.fails(source_condition), push),
+            Outcome::Missing => Self::one_of((key, Self::misses(condition)), (source, Sight::Absent), split, push),
+            Outcome::Failed { of_source: true } => Self::look(source, self.fails(source_condition), push),
             Outcome::Failed { of_source: false } => {
-                self.one_of((key, self.fails(condition)), (source, self.fails(source_condition)), split, push);
+                Self::one_of((key, self.fails(condition)), (source, self.fails(source_condition)), split, push);
             }
-            outcome => self.look(key, self.refusal(condition, outcome), push),
+            outcome => Self::look(key, self.refusal(condition, outcome), push),
         }
     }
 
@@ -277,17 +278,17 @@ impl Reduction<'_> {
         let Effect::Copy(etag, owner) = effect else { return };
         if required {
             // Which ETag the source had is not told: a copy may get one of its own.
-            self.look(source, from, push);
+            Self::look(source, from, push);
         }
         let content = if owner == 0 { WILD } else { owner };
         push(Act::on(key, self.holds(condition), Effect::Put(value(content, etag))), required);
     }
 
     /// Either of two reasons. When they are of two moments, nothing is known unless one of them is impossible.
-    fn one_of(&self, here: (u32, Sight), there: (u32, Sight), split: bool, push: &mut impl FnMut(Act, bool)) {
+    fn one_of(here: (u32, Sight), there: (u32, Sight), split: bool, push: &mut impl FnMut(Act, bool)) {
         match (here.1, there.1) {
-            (Sight::Nothing, _) => self.look(there.0, there.1, push),
-            (_, Sight::Nothing) => self.look(here.0, here.1, push),
+            (Sight::Nothing, _) => Self::look(there.0, there.1, push),
+            (_, Sight::Nothing) => Self::look(here.0, here.1, push),
             _ if split => {}
             _ => push(Act { source: Some(there), either: true, ..Act::on(here.0, here.1, Effect::None) }, true),
         }

@@ -17,11 +17,12 @@
 //! 5. *A possible step that changes nothing is not taken*, and of two visits with the same steps that must be and the same state, the one that has used fewer
 //!    of the possible ones can do all that the other can.
 
+mod ahead;
+
 use crate::{
-    foresight::{Place, can_come},
     groups::{Problem, Step},
     memory::{Memory, bits_of_slot, bits_of_step},
-    model::{ABSENT, Act, Effect, Value, content_of},
+    model::{ABSENT, Value, content_of},
 };
 
 /// How a search ended.
@@ -96,6 +97,8 @@ pub(crate) struct Search<'p> {
     used: Vec<u32>,
     /// The latest call of a step that was taken: what ended before can come no more.
     latest: u64,
+    /// The first return of the rest, when the choices were last made.
+    front: u64,
     configuration: u128,
     trail: Vec<Taken>,
     frames: Vec<Frame>,
@@ -142,6 +145,7 @@ impl<'p> Search<'p> {
             ending,
             used: Vec::new(),
             latest: 0,
+            front: 0,
             configuration: problem.initial.iter().enumerate().fold(0, |bits, (key, value)| bits ^ bits_of_slot(key, *value)),
             trail: Vec::new(),
             frames: Vec::new(),
@@ -202,7 +206,8 @@ impl<'p> Search<'p> {
         let to = self.trail.len().saturating_sub(steps);
         let mut length = 0;
         while let Some(frame) = self.frames.pop() {
-            (length, _) = (frame.trail, self.choices.truncate(frame.choices));
+            self.choices.truncate(frame.choices);
+            length = frame.trail;
             if frame.trail <= to {
                 break;
             }
@@ -253,6 +258,7 @@ impl<'p> Search<'p> {
             return self.note();
         }
         let (horizon, first) = self.horizon();
+        self.front = horizon;
         self.tie(horizon, first);
         let bound = self.first_end();
         let begin = self.choices.len();
@@ -272,111 +278,6 @@ impl<'p> Search<'p> {
         if self.choices.len() == begin {
             self.note();
         }
-    }
-
-    /// Puts the best choice first: steps that must be, those that leave to others what they need, the one that has to come first.
-    fn rank(&mut self, begin: usize, first: u32) {
-        let mut ranked: Vec<_> = Vec::with_capacity(self.choices.len() - begin);
-        for at in self.choices.drain(begin..).collect::<Vec<_>>() {
-            let strands = self.strands(at, false);
-            if !strands || !self.strands(at, true) {
-                let step = self.step(at);
-                let late = step.returned.saturating_add(self.disorder(at));
-                ranked.push((!step.required, strands, at != first && self.disorder.0 == 0, late, at));
-            }
-        }
-        ranked.sort_unstable();
-        self.choices.extend(ranked.into_iter().map(|(.., at)| at));
-    }
-
-    fn disorder(&self, at: u32) -> u64 {
-        let (seed, extent) = self.disorder;
-        if extent == 0 { 0 } else { bits_of_step((seed as usize) << 32 | at as usize) as u64 % extent }
-    }
-
-    /// Whether a step must still find what cannot be there any more after this one: nothing that is left can bring it there in time, of the steps that must be, or
-    /// of these and the possible ones.
-    fn strands(&self, at: u32, with_possible: bool) -> bool {
-        let act = &self.step(at).act;
-        if act.only_looks() || !self.foresight {
-            return false;
-        }
-        let before = self.state[act.key as usize];
-        let result = act.result(&self.state);
-        if before == ABSENT && result != ABSENT && self.cannot_empty(at, act.key, with_possible) {
-            return true;
-        }
-        if act.source.is_none() {
-            return self.loses(at, content_of(before), with_possible) || self.loses(at, content_of(result), with_possible);
-        }
-        self.state.iter().any(|held| self.loses(at, content_of(*held), with_possible)) || self.strands_unborn(at, with_possible)
-    }
-
-    /// The same for a content that is still to be written, to another key than it must be found at: this step may be the one that takes it there.
-    fn strands_unborn(&self, at: u32, with_possible: bool) -> bool {
-        let act = &self.step(at).act;
-        self.left_until(self.step(at).returned).filter(|writer| *writer != at).any(|writer| {
-            let writer = &self.step(writer).act;
-            let Effect::Put(written) = writer.effect else { return false };
-            let content = content_of(written);
-            if self.needs[content as usize].is_none_or(|needed| needed == 0) || !act.may_carry(content) {
-                return false;
-            }
-            self.problem.places.keys_of(content).iter().filter(|key| **key != writer.key).any(|key| {
-                let Some(until) = self.found_until((*key, content), at) else { return false };
-                let here = (0..self.state.len()).map(|key| key == writer.key as usize).collect();
-                !can_come(content, *key, here, self.acts_until(until, at, with_possible))
-            })
-        })
-    }
-
-    /// When a step must find this at the latest, of the rest but one.
-    fn found_until(&self, place: Place, but: u32) -> Option<u64> {
-        let finders = self.problem.places.finders(place).iter();
-        let mut left = finders.filter(|finder| !self.taken[**finder as usize] && **finder != but);
-        left.next().map(|finder| self.step(*finder).returned)
-    }
-
-    fn cannot_empty(&self, at: u32, key: u32, with_possible: bool) -> bool {
-        let Some(until) = self.found_until((key, 0), at) else { return false };
-        !self.acts_until(until, at, with_possible).any(|act| act.may_empty() == Some(key))
-    }
-
-    fn loses(&self, at: u32, content: u32, with_possible: bool) -> bool {
-        if content == 0 || self.needs[content as usize].is_none_or(|needed| needed == 0) {
-            return false;
-        }
-        let act = &self.step(at).act;
-        let emptied = act.empties();
-        let result = content_of(act.result(&self.state));
-        let holds = |key: usize| match key as u32 {
-            key if key == act.key => result == content,
-            key if Some(key) == emptied => false,
-            _ => content_of(self.state[key]) == content,
-        };
-        self.problem.places.keys_of(content).iter().any(|key| {
-            if holds(*key as usize) {
-                return false;
-            }
-            let Some(until) = self.found_until((*key, content), at) else { return false };
-            let here = (0..self.state.len()).map(holds).collect();
-            !can_come(content, *key, here, self.acts_until(until, at, with_possible))
-        })
-    }
-
-    /// The required steps that are left and were called by then.
-    fn left_until(&self, until: u64) -> impl Iterator<Item = u32> + Clone {
-        let one = |at: u32| Some(at).filter(|at| *at != END);
-        std::iter::successors(one(self.next[self.problem.steps.len()]), move |at| one(self.next[*at as usize]))
-            .take_while(move |at| self.step(*at).called <= until)
-    }
-
-    /// What is left to do and was called by then, but for one step.
-    fn acts_until(&self, until: u64, but: u32, with_possible: bool) -> impl Iterator<Item = &'p Act> + Clone {
-        let left = self.left_until(until).filter(move |at| *at != but).map(|at| &self.step(at).act);
-        let pools = self.pools.iter().filter(move |_| with_possible);
-        let possible = pools.filter_map(|pool| pool.ending.first().or(pool.endless.first()));
-        left.chain(possible.map(|at| &self.step(*at).act))
     }
 
     fn is_worth_it(&self, at: u32) -> bool {
@@ -414,7 +315,10 @@ impl<'p> Search<'p> {
         for pool in &pools {
             let begin = pool.ending.partition_point(|at| self.step(*at).returned < self.latest);
             for at in &pool.ending[begin..] {
-                if self.step(*at).returned.saturating_sub(pool.longest) > horizon {
+                // It was called after this. A step that was called later than one that was kept is no better.
+                let after = self.step(*at).returned.saturating_sub(pool.longest);
+                let kept = self.kept[self.step(*at).class as usize];
+                if after > horizon || (kept.0 == self.visited && after >= kept.1) {
                     break;
                 }
                 if self.is_possible(*at, horizon) && (!self.keep_possible(*at, bound) || self.step(*at).called <= bound) {

@@ -91,3 +91,21 @@ fn mix(number: u64) -> u64 {
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ mixed >> 31
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+
+    #[test]
+    fn only_a_visit_with_no_more_used_makes_another_needless() {
+        let mut memory = Memory::default();
+        assert!(memory.enter(1, &[2, 5]));
+        assert!(!memory.enter(1, &[2, 5]));
+        assert!(!memory.enter(1, &[2, 3, 5]));
+        assert!(memory.enter(1, &[2, 3]));
+        assert!(memory.enter(1, &[5]));
+        assert!(memory.enter(2, &[2, 5]));
+        assert!(memory.enter(1, &[]));
+        assert!(!memory.enter(1, &[9]));
+    }
+}

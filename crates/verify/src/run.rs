@@ -12,7 +12,7 @@ use crate::client::{Client, Target};
 use crate::conformance::{self, Part, Parts};
 use crate::history::History;
 use crate::judge::{self, Promises};
-use crate::races::{self, Able, Budget, Contest};
+use crate::races::{self, Able, Budget, Contest, Shape};
 use crate::report::{Judged, Races, Report};
 use bucket::Place;
 use disturb::Command;
@@ -183,13 +183,15 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
         let phase = format!("races: {} ({} of {})", at.shape.name(), at.phase + 1, at.phases);
         tell(Progress { phase, done: at.done, note: format!("{} operations", at.operations) });
     };
-    let found = match &options.disturb {
-        None => races::run(&options.target, &asked, progress).await?,
-        Some((command, _)) => {
-            let command = Command::new(command, Arc::clone(&options.target), &place.bucket);
-            races::run_disturbed(&options.target, &asked, Some(&command), progress).await?
-        }
-    };
+    let command = options.disturb.as_ref().map(|(command, _)| Command::new(command, Arc::clone(&options.target), &place.bucket));
+    let mut found = races::Found::default();
+    for part in portions(&asked, parts.have(Part::CopyKeepsTag)) {
+        let disturb = command.as_ref().map(|command| command as &dyn races::Disturb);
+        let more = races::run_disturbed(&options.target, &part, disturb, &progress).await?;
+        found.figures.add(&more.figures);
+        found.contests.extend(more.contests);
+        found.violations.extend(more.violations);
+    }
     let promises = if is_holdfast { Promises::STRICT } else { Promises::LENIENT };
     let count = found.contests.len();
     let mut judged = Vec::new();
@@ -197,7 +199,8 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
     for (number, contest) in found.contests.into_iter().enumerate() {
         let name = contest.shape.name().to_owned();
         tell(Progress { phase: "judging".to_owned(), done: share(number, count), note: name.clone() });
-        let (one, history) = tokio::task::spawn_blocking(move || judge_one(contest, promises)).await?;
+        let prefix = asked.prefix.clone();
+        let (one, history) = tokio::task::spawn_blocking(move || judge_one(contest, &prefix, promises)).await?;
         judged.push(one);
         histories.push((name, history));
     }
@@ -214,16 +217,32 @@ async fn race(options: &Options, place: &Place, parts: &Parts, tell: Tell<'_>) -
     Ok((races, histories))
 }
 
+/// Where a copy of a multipart object has another ETag than its source, the judge cannot tell whose ETag it is: there, races with
+/// copies are run without uploads, and the others with them.
+fn portions(asked: &races::Options, copies_keep_tags: bool) -> Vec<races::Options> {
+    if copies_keep_tags || !asked.able.multipart {
+        return vec![asked.clone()];
+    }
+    let copies = |shape: &Shape| matches!(shape, Shape::Mixed | Shape::Wide | Shape::Promote);
+    let (with, without): (Vec<Shape>, Vec<Shape>) = asked.shapes.iter().partition(|shape| copies(shape));
+    let portion = |shapes: Vec<Shape>, multipart: bool| {
+        let of = |time: Duration| time.mul_f64(share(shapes.len(), asked.shapes.len()));
+        let budget = if let Budget::Time(time) = asked.budget { Budget::Time(of(time)) } else { asked.budget };
+        races::Options { budget, able: Able { multipart, ..asked.able }, shapes, ..asked.clone() }
+    };
+    vec![portion(without, true), portion(with, false)]
+}
+
 /// How much of it is done; figures this small are exact.
 fn share(done: usize, of: usize) -> f64 {
     let exact = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     exact(done) / exact(of.max(1))
 }
 
-fn judge_one(contest: Contest, promises: Promises) -> (Judged, History) {
+fn judge_one(contest: Contest, prefix: &str, promises: Promises) -> (Judged, History) {
     let began = Instant::now();
     let verdict = judge::check(&contest.history, &judge::Options { promises, ..judge::Options::default() });
-    (Judged::new(contest.shape.name(), &contest, &verdict, began.elapsed()), contest.history)
+    (Judged::new(contest.shape.name(), prefix, &contest, &verdict, began.elapsed()), contest.history)
 }
 
 /// What may be asked in the races. A condition that is ignored on PutObject is asked all the same: what it costs is then seen.
@@ -238,5 +257,23 @@ fn able(parts: &Parts) -> Able {
         conditional_copy: parts.have(Part::CopyDestination),
         copy_source_condition: parts.have(Part::CopySource),
         conditional_delete: parts.have(Part::ConditionalDelete),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uploads_and_copies_race_apart_where_copies_have_other_tags() {
+        let asked = races::Options { budget: Budget::Time(Duration::from_secs(90)), ..races::Options::new("b", "", 1) };
+        assert_eq!(portions(&asked, true).len(), 1);
+        let apart = portions(&asked, false);
+        let shapes: usize = apart.iter().map(|portion| portion.shapes.len()).sum();
+        assert_eq!((apart.len(), shapes), (2, Shape::ALL.len()));
+        assert!(apart[0].able.multipart && !apart[0].shapes.contains(&Shape::Mixed));
+        assert!(!apart[1].able.multipart && apart[1].shapes.contains(&Shape::Mixed));
+        let time: Duration = apart.iter().map(|portion| if let Budget::Time(time) = portion.budget { time } else { Duration::ZERO }).sum();
+        assert_eq!(time.as_millis(), 90_000);
     }
 }

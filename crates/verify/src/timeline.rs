@@ -2,6 +2,8 @@
 //!
 //! No script, no other file. The page follows the reader's light or dark setting.
 
+#![expect(clippy::cast_precision_loss, reason = "places in a picture")]
+
 use std::fmt::Write as _;
 
 use crate::{

@@ -14,9 +14,13 @@ const SHOWN_BY_MAX: usize = 6;
 
 fn key_of(request: &Request) -> Key {
     match request {
-        Request::Put { key, .. } | Request::Complete { key, .. } | Request::Delete { key, .. } => *key,
-        Request::Get { key } | Request::Head { key } => *key,
-        Request::Copy { key, .. } | Request::Rename { key, .. } => *key,
+        Request::Put { key, .. }
+        | Request::Complete { key, .. }
+        | Request::Delete { key, .. }
+        | Request::Get { key }
+        | Request::Head { key }
+        | Request::Copy { key, .. }
+        | Request::Rename { key, .. } => *key,
     }
 }
 
@@ -166,9 +170,9 @@ fn every_violation_is_found_and_shown_by_a_handful() {
     let first = seed(1);
     for (name, mutation) in MUTATIONS {
         let mut tried = 0;
-        for number in first..first + 12 * times() {
+        for number in first..first + 8 * times() {
             let mut rng = Rng(number);
-            let shape = Shape { operations: 600, clients: 2 + rng.below(30) as u32, keys: 1 + rng.below(3) as u32, ..Shape::default() };
+            let shape = Shape { operations: 400, clients: 2 + rng.below(30) as u32, keys: 1 + rng.below(3) as u32, ..Shape::default() };
             let mut history = simulate(&mut rng, shape);
             if mutation(&mut rng, &mut history).is_none() {
                 continue;
@@ -181,7 +185,7 @@ fn every_violation_is_found_and_shown_by_a_handful() {
             assert!(violation.operations.len() <= SHOWN_BY_MAX, "{name}: VERIFY_SEED={number}\n{told}");
             assert!(!violation.unordered.is_empty(), "{name}: VERIFY_SEED={number}\n{told}");
         }
-        assert!(tried >= 6, "{name}: tried {tried} times only");
+        assert!(tried >= 4, "{name}: tried {tried} times only");
     }
 }
 

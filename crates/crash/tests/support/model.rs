@@ -74,6 +74,8 @@ pub enum Answer {
 pub enum Event {
     Begin(usize, Op),
     End(usize, Answer),
+    /// The store is opened again, in the same folder.
+    Restart,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,10 +104,9 @@ impl When {
     fn judge(&self, object: Option<&Object>) -> Result<(), Outcome> {
         match (self, object) {
             (Self::Always, _) | (Self::Absent, None) => Ok(()),
-            (Self::Absent, Some(_)) => Err(Outcome::Precondition),
             (Self::Is(_), None) => Err(Outcome::NoSuchKey),
             (Self::Is(bodies), Some(object)) if object.bodies == *bodies => Ok(()),
-            (Self::Is(_), Some(_)) => Err(Outcome::Precondition),
+            (Self::Absent | Self::Is(_), Some(_)) => Err(Outcome::Precondition),
         }
     }
 }
@@ -202,7 +203,7 @@ pub fn possible_states(events: &[Event]) -> Result<BTreeSet<State>, String> {
     for event in events {
         match event {
             Event::Begin(n, op) => drop(under_way.insert(*n, op)),
-            Event::End(_, Answer::Unknown(_)) => {}
+            Event::End(_, Answer::Unknown(_)) | Event::Restart => {}
             Event::End(n, Answer::Failed(_)) => {
                 ways.retain(|way| way.happened.iter().all(|(of, _)| of != n));
                 under_way.remove(n);

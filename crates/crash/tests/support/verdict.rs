@@ -47,7 +47,7 @@ pub fn judge_with(
     let (next, found, stop) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicBool::new(false));
     let work = || {
         while let Some(image) = images.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.load(Relaxed)) {
-            let verdict = possible(image).and_then(|possible| judge(image.medium.after_cut(survivors), &possible, history));
+            let verdict = possible(image).and_then(|possible| judge(&image.medium.after_cut(survivors), &possible, history));
             if let Err(message) = verdict {
                 let caught = Caught { since_sync: image.since_sync, sync: image.sync, next: image.next.clone(), message };
                 found.lock().unwrap().push(caught);
@@ -63,7 +63,7 @@ pub fn judge_with(
 }
 
 /// Judges one disk. Panics of the store count as a verdict.
-pub fn judge(medium: Medium, possible: &BTreeSet<State>, history: &History) -> Result<(), String> {
+pub fn judge(medium: &Medium, possible: &BTreeSet<State>, history: &History) -> Result<(), String> {
     let run = || {
         let mounted = MountedDisk::new(medium.clone());
         let verdict = runtime().block_on(judge_mounted(&mounted.data(), possible, history));

@@ -35,6 +35,7 @@ pub async fn run(data: &Path, history: &History) -> Ended {
         ended
     };
     let second = async {
+        history.restart();
         let world = World::open(data, history).map_err(|e| e.to_string())?;
         let ended = after_a_restart(&world).await;
         world.store.close().await;
@@ -44,7 +45,7 @@ pub async fn run(data: &Path, history: &History) -> Ended {
         first.await?;
         second.await
     };
-    both.await.map_or_else(Ended::Early, |()| Ended::Whole)
+    Box::pin(both).await.map_or_else(Ended::Early, |()| Ended::Whole)
 }
 
 /// Sends a request and stops if the store failed.

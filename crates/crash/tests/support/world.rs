@@ -68,6 +68,10 @@ impl History {
         Body { number: seen.bodies, len }
     }
 
+    pub fn restart(&self) {
+        self.0.lock().unwrap().events.push(Event::Restart);
+    }
+
     fn begin(&self, op: &Op) -> usize {
         let mut seen = self.0.lock().unwrap();
         if let Op::PutPart(_, _, body) = op {

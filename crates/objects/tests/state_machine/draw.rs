@@ -18,11 +18,11 @@ fn step() -> BoxedStrategy<Step> {
         2 => Just(Trouble::Applied),
         1 => Just(Trouble::Lost),
     ];
-    let when = prop_oneof![4 => Just(0u8), 3 => Just(1u8), 3 => 2..6u8];
-    (ask(), option::weighted(0.3, (when, trouble)), any::<bool>())
+    let when = prop_oneof![3 => Just(0u8), 3 => Just(1u8), 5 => 2..9u8];
+    (ask(), option::weighted(0.3, (when, trouble)), 0..3u8)
         .prop_map(|(ask, mut trouble, aimed)| {
-            if let (true, Some((_, Trouble::Rivals(rivals)))) = (aimed, &mut trouble) {
-                rivals.iter_mut().enumerate().for_each(|(nth, rival)| aim(rival, &ask, nth));
+            if let (1.., Some((_, Trouble::Rivals(rivals)))) = (aimed, &mut trouble) {
+                rivals.iter_mut().for_each(|rival| aim(rival, &ask, aimed == 2));
             }
             Step { ask, trouble }
         })
@@ -30,7 +30,14 @@ fn step() -> BoxedStrategy<Step> {
 }
 
 /// Makes a rival meet what the request names.
-fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
+fn aim(rival: &mut Ask, ask: &Ask, at_source: bool) {
+    if let Ask::PutPart { upload: of, .. } | Ask::Complete { upload: of, .. } | Ask::Abort { upload: of, .. } = ask {
+        match rival {
+            Ask::PutPart { upload, .. } | Ask::Complete { upload, .. } | Ask::Abort { upload, .. } => *upload = *of,
+            Ask::Put { body, .. } => *rival = Ask::PutPart { upload: *of, number: 0, body: *body, given: None },
+            _ => {}
+        }
+    }
     let (source, target) = match ask {
         Ask::Copy { from, to, .. } => (Some(*from), *to),
         Ask::Rename { bucket, from, to, .. } => (Some(At(*bucket, *from)), At(*bucket, *to)),
@@ -38,10 +45,10 @@ fn aim(rival: &mut Ask, ask: &Ask, nth: usize) {
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => (None, At(*bucket, 0)),
         _ => return,
     };
-    let aimed = if nth == 0 { target } else { source.unwrap_or(target) };
+    let aimed = source.filter(|_| at_source).unwrap_or(target);
     match rival {
         Ask::Put { at, .. } | Ask::Append { at, .. } | Ask::Delete { at, .. } | Ask::Tag { at, .. } | Ask::Copy { to: at, .. } => {
-            *at = aimed
+            *at = aimed;
         }
         Ask::Rename { bucket, to, .. } => (*bucket, *to) = (aimed.0, aimed.1),
         Ask::CreateBucket(bucket) | Ask::DeleteBucket(bucket) => *bucket = aimed.0,

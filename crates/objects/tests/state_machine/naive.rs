@@ -36,6 +36,8 @@ impl Outcome {
 }
 
 pub type Said<T> = Result<T, String>;
+/// As a completion lists it: number, tag, checksum.
+pub type ListedPart = (u64, ETag, Option<(ChecksumAlgorithm, Vec<u8>)>);
 pub type Sum = (ChecksumAlgorithm, ChecksumKind, Vec<u8>);
 
 /// A request whose selectors have been looked up.
@@ -46,7 +48,7 @@ pub struct Args {
     pub deletes: DeleteConditions,
     pub offset: u64,
     pub upload: UploadName,
-    pub parts: Vec<(u64, ETag, Option<(ChecksumAlgorithm, Vec<u8>)>)>,
+    pub parts: Vec<ListedPart>,
     pub size: Option<u64>,
 }
 
@@ -235,9 +237,8 @@ impl Answer {
 fn judge(when: &WriteConditions, current: Option<&Object>, arrived_absent: bool, now: u64) -> Said<()> {
     let taken = if arrived_absent { "409 ConditionalRequestConflict" } else { "412 PreconditionFailed" };
     match &when.rule {
-        WriteRule::Always => {}
         WriteRule::CreateOnly if current.is_some() => return Err(format!("{taken} If-None-Match")),
-        WriteRule::CreateOnly => {}
+        WriteRule::Always | WriteRule::CreateOnly => {}
         WriteRule::IfMatch(wanted) => {
             let Some(object) = current else { return Err("404 NoSuchKey If-Match".into()) };
             if let ETagMatch::Exactly(tag) = wanted

@@ -14,10 +14,13 @@ use holdfast_store::{Decide, KeyRange, MemoryStore, Metadata, Outcome as Settled
 use parking_lot::Mutex;
 
 use crate::{
-    naive::{Args, Outcome, UploadName},
+    naive::{Args, ListedPart, Outcome, UploadName},
     script::*,
     words::{refusal, sum},
 };
+
+/// No listing of so few keys has more.
+const PAGES_MAX: usize = 100;
 
 /// A clock in milliseconds.
 #[derive(Default)]
@@ -313,7 +316,7 @@ impl Product {
         let UploadName { bucket: name, key: of, id } = &args.upload;
         let arrived = self.objects.observe(&bucket(name), &key(of)).await?;
         arrive();
-        let part = |(number, etag, sum): &(u64, ETag, Option<(ChecksumAlgorithm, Vec<u8>)>)| CompletePart {
+        let part = |(number, etag, sum): &ListedPart| CompletePart {
             number: PartNumber::new(*number).unwrap(),
             etag: etag.clone(),
             checksum: sum.as_ref().map(|(algorithm, value)| Checksum::new(*algorithm, value).unwrap()),
@@ -333,7 +336,7 @@ impl Product {
 
     pub async fn parts(&self, name: &UploadName, mut from: u16, max: usize) -> Result<String, ObjectsError> {
         let mut pages = Vec::new();
-        loop {
+        while pages.len() < PAGES_MAX {
             let page = self.objects.list_parts(&bucket(&name.bucket), &key(&name.key), &UploadId::new(&name.id), from, max).await?;
             let line = |part: &UploadHead| {
                 let sum = part.checksum.as_ref().map_or("none".into(), |c| format!("{}:{}", c.algorithm().name(), hex::encode(c.value())));
@@ -345,6 +348,7 @@ impl Product {
                 _ => return Ok(pages.join(" | ")),
             }
         }
+        Ok("pages without end".into())
     }
 
     pub async fn list(&self, bucket: BucketName, asked: &Pages) -> Result<String, ObjectsError> {
@@ -356,7 +360,7 @@ impl Product {
             max: asked.max.into(),
         };
         let mut pages = Vec::new();
-        loop {
+        while pages.len() < PAGES_MAX {
             let page = self.objects.list(&bucket, request.clone()).await?;
             let line = |entry: &Listed| match entry {
                 Listed::Prefix(prefix) => prefix.clone(),
@@ -373,6 +377,7 @@ impl Product {
                 _ => return Ok(pages.join(" | ")),
             }
         }
+        Ok("pages without end".into())
     }
 
     pub async fn uploads(&self, bucket: BucketName, asked: &Pages) -> Result<String, ObjectsError> {
@@ -385,7 +390,7 @@ impl Product {
             max: asked.max.into(),
         };
         let mut pages = Vec::new();
-        loop {
+        while pages.len() < PAGES_MAX {
             let page = self.objects.list_uploads(&bucket, request.clone()).await?;
             let line = |entry: &ListedUpload| match entry {
                 ListedUpload::Prefix(prefix) => prefix.clone(),
@@ -405,6 +410,7 @@ impl Product {
             }
             (request.key_marker, request.id_marker) = (Some(next.0), next.1);
         }
+        Ok("pages without end".into())
     }
 
     async fn get(&self, at: At, conditions: &ReadConditions, span: Span) -> Result<Outcome, ObjectsError> {

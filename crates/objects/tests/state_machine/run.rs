@@ -14,14 +14,13 @@ use std::{
 
 use futures_util::FutureExt as _;
 use holdfast_model::{
-    BucketName, ChecksumAlgorithm, DeleteConditions, ETag, ETagMatch, ETagSet, Generation, ReadConditions, Timestamp, WriteConditions,
-    WriteRule,
+    BucketName, DeleteConditions, ETag, ETagMatch, ETagSet, Generation, ReadConditions, Timestamp, WriteConditions, WriteRule,
 };
 use holdfast_store::{Blobs as _, Family, KeyRange, Step as Scan, scan};
 use parking_lot::Mutex;
 
 use crate::{
-    naive::{Args, Naive, Outcome, Sum, UNKNOWN, UploadName, sum_of},
+    naive::{Args, ListedPart, Naive, Outcome, Sum, UNKNOWN, UploadName, sum_of},
     product::{Ambush, Product, head_text},
     script::*,
     words::request,
@@ -475,10 +474,8 @@ fn upload_name(nth: u8, other_key: bool, naive: &Naive) -> UploadName {
     name
 }
 
-type ListedParts = Vec<(u64, ETag, Option<(ChecksumAlgorithm, Vec<u8>)>)>;
-
 /// The parts that a completion lists, and the size of the object that they would make.
-fn listed(which: Listing, sums: bool, name: &UploadName, naive: &Naive) -> (ListedParts, u64) {
+fn listed(which: Listing, sums: bool, name: &UploadName, naive: &Naive) -> (Vec<ListedPart>, u64) {
     let Some(upload) = naive.buckets.get(&name.bucket).and_then(|bucket| bucket.uploads.get(&name.id)) else { return (Vec::new(), 0) };
     let line = |(number, part): (&u64, &crate::naive::Part)| {
         let size: u64 = part.bodies.iter().map(|body| u64::from(body.0)).sum();

@@ -1,6 +1,8 @@
 //! Scripts and answers in the words of S3.
 
-use holdfast_model::{Checksum, ChecksumKind, ETagMatch, ETagSet, ReadConditions, WriteConditions, WriteRefusal, WriteRule};
+use holdfast_model::{
+    Checksum, ChecksumAlgorithm, ChecksumKind, ETagMatch, ETagSet, ReadConditions, WriteConditions, WriteRefusal, WriteRule,
+};
 use holdfast_objects::{ObjectsError, StoreError};
 
 use crate::{naive::Args, script::*};
@@ -15,9 +17,10 @@ pub fn refusal(error: &ObjectsError) -> String {
         E::NoSuchKey => "404 NoSuchKey".into(),
         E::NoSuchSource { .. } => "404 NoSuchKey of the source".into(),
         E::Write(WriteRefusal::NoSuchKey(condition)) => format!("404 NoSuchKey {}", condition.name()),
-        E::Write(WriteRefusal::PreconditionFailed(condition)) => format!("412 PreconditionFailed {}", condition.name()),
         E::Write(WriteRefusal::Conflict(condition)) => format!("409 ConditionalRequestConflict {}", condition.name()),
-        E::SourcePrecondition(condition) | E::ReadPrecondition(condition) => format!("412 PreconditionFailed {}", condition.name()),
+        E::Write(WriteRefusal::PreconditionFailed(condition)) | E::SourcePrecondition(condition) | E::ReadPrecondition(condition) => {
+            format!("412 PreconditionFailed {}", condition.name())
+        }
         E::NotModified { etag, last_modified } => format!("304 NotModified etag={etag} modified={}", last_modified.millis()),
         E::InvalidWriteOffset { size } => format!("400 InvalidWriteOffset {size}"),
         E::SelfCopy => "400 InvalidRequest a copy onto itself".into(),
@@ -112,7 +115,7 @@ pub fn request(ask: &Ask, args: &Args) -> String {
         }
         Ask::Copy { from, to, meta, tags, sum, who: caller, .. } => {
             let source = read_conditions(&args.source, "copy-source-");
-            let replaced = format!("metadata {meta:?} tags {tags:?} checksum {:?}", sum.map(|sum| sum.name()));
+            let replaced = format!("metadata {meta:?} tags {tags:?} checksum {:?}", sum.map(ChecksumAlgorithm::name));
             format!("COPY {} to {}{source}{when} {replaced}{}", place(*from), place(*to), who(*caller))
         }
         Ask::Rename { bucket, from, to, token, who: caller, .. } => {
@@ -123,11 +126,11 @@ pub fn request(ask: &Ask, args: &Args) -> String {
         Ask::Delete { at, .. } => format!("DELETE {} {}", place(*at), deletes(args)),
         Ask::Tag { at, tags } => format!("PUT TAGS {} {tags}", place(*at)),
         Ask::CreateUpload { at, sum, kind, .. } => {
-            format!("CREATE UPLOAD {} checksums {:?} {:?}", place(*at), sum.map(|sum| sum.name()), kind.map(|kind| kind.name()))
+            format!("CREATE UPLOAD {} checksums {:?} {:?}", place(*at), sum.map(ChecksumAlgorithm::name), kind.map(ChecksumKind::name))
         }
         Ask::PutPart { number, body: bytes, given, .. } => {
             let number = PART_NUMBERS[usize::from(*number)];
-            format!("PUT PART {number} of {} {} checksum {:?}", upload(), body(*bytes), given.map(|sum| sum.name()))
+            format!("PUT PART {number} of {} {} checksum {:?}", upload(), body(*bytes), given.map(ChecksumAlgorithm::name))
         }
         Ask::CopyPart { number, from, .. } => {
             let source = read_conditions(&args.source, "copy-source-");

@@ -26,6 +26,8 @@ pub enum Part {
     SwapAny,
     /// Conditions on CompleteMultipartUpload.
     CompleteConditions,
+    /// A copy of a multipart object has the ETag of its source. S3 computes a new one.
+    CopyKeepsTag,
     /// Conditions on the destination of CopyObject.
     CopyDestination,
     /// Conditions on the source of CopyObject.
@@ -54,13 +56,14 @@ pub enum Part {
 
 impl Part {
     /// In the order of the report.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Tags,
         Self::Multipart,
         Self::CreateOnly,
         Self::Swap,
         Self::SwapAny,
         Self::CompleteConditions,
+        Self::CopyKeepsTag,
         Self::CopyDestination,
         Self::CopySource,
         Self::ConditionalDelete,
@@ -84,6 +87,7 @@ impl Part {
             Self::Swap => "PutObject If-Match",
             Self::SwapAny => "PutObject If-Match: *",
             Self::CompleteConditions => "conditions of CompleteMultipartUpload",
+            Self::CopyKeepsTag => "copies of multipart objects keep the ETag",
             Self::CopyDestination => "conditions on the destination of CopyObject",
             Self::CopySource => "conditions on the source of CopyObject",
             Self::ConditionalDelete => "DeleteObject If-Match",
@@ -101,12 +105,12 @@ impl Part {
 
     /// Whether S3 has it, so that ignoring it deceives a client of S3. What only Holdfast has, others may ignore.
     pub fn is_of_s3(self) -> bool {
-        !matches!(self, Self::Generations | Self::RetryMarks | Self::PresignedConditions)
+        !matches!(self, Self::Generations | Self::RetryMarks | Self::PresignedConditions | Self::CopyKeepsTag)
     }
 
     fn needs(self) -> Option<Self> {
         match self {
-            Self::CompleteConditions => Some(Self::Multipart),
+            Self::CompleteConditions | Self::CopyKeepsTag => Some(Self::Multipart),
             Self::ClientTokens => Some(Self::Rename),
             Self::RetryMarks | Self::PresignedConditions => Some(Self::CreateOnly),
             _ => None,
@@ -216,6 +220,7 @@ impl World<'_> {
                 let upload = self.begin_upload("new").await?;
                 self.refuses(|world, _| world.complete(&upload, &Options::none().if_absent())).await
             }
+            Part::CopyKeepsTag => self.probe_copied_tag().await,
             Part::CopyDestination => {
                 self.make(&source, "source").await?;
                 self.refuses(|_, _| s3::copy(bucket, &source, &key, &Options::none().if_absent())).await
@@ -273,12 +278,31 @@ impl World<'_> {
         })
     }
 
+    /// On no object it must fail, and on an object hold: a server that compares the star like a tag does the first only.
     async fn probe_any(&mut self) -> Result<Found, Trouble> {
-        let call = s3::put(self.bucket, &self.key, self.body("new"), &Options::none().if_present());
-        Ok(match self.client.send(&call).await {
-            Ok(answer) if matches!(answer.status(), 404 | 412) => (Presence::Supported, answer.in_short()),
-            Ok(answer) if answer.is_success() => ignored("there is no object, and one is written"),
-            Ok(answer) => otherwise(&answer),
+        let (key, source) = (self.key.clone(), self.source.clone());
+        self.make(&source, "old").await?;
+        let call = |world: &Self, key: &str| s3::put(world.bucket, key, world.body("new"), &Options::none().if_present());
+        let (absent, present) = (call(self, &key), call(self, &source));
+        let (absent, present) = (self.client.send(&absent).await, self.client.send(&present).await);
+        Ok(match (absent, present) {
+            (Ok(absent), _) if absent.is_success() => ignored("there is no object, and one is written"),
+            (Ok(absent), Ok(present)) if matches!(absent.status(), 404 | 412) && present.is_success() => {
+                (Presence::Supported, absent.in_short())
+            }
+            (Ok(_), Ok(present)) => otherwise(&present),
+            (Err(error), _) | (_, Err(error)) => lost(&error),
+        })
+    }
+
+    async fn probe_copied_tag(&mut self) -> Result<Found, Trouble> {
+        let upload = self.begin_upload("new").await?;
+        let completed = self.client.must("completing an upload", &self.complete(&upload, &Options::none())).await?;
+        let copied = self.client.send(&s3::copy(self.bucket, &self.key, &self.source, &Options::none())).await;
+        Ok(match copied {
+            Ok(copied) if copied.is_success() && copied.etag() == completed.etag() => (Presence::Supported, copied.in_short()),
+            Ok(copied) if copied.is_success() => (Presence::NotSupported, "another ETag, as S3 has it".to_owned()),
+            Ok(copied) => otherwise(&copied),
             Err(error) => lost(&error),
         })
     }

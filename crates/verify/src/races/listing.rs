@@ -139,6 +139,7 @@ struct Listed {
     ended: u64,
     /// Names with their ETags, and when the page was asked for that they stand in.
     keys: BTreeMap<String, (Etag, u64)>,
+    /// For the next page, if there is one.
     token: Option<String>,
 }
 
@@ -154,10 +155,18 @@ impl Listed {
     }
 }
 
+impl Listed {
+    /// Whether the listing came so far. One of very many pages is not read to its end.
+    fn reaches(&self, name: &str) -> bool {
+        self.token.is_none() || self.keys.last_key_value().is_some_and(|(last, _)| name <= last.as_str())
+    }
+}
+
 impl Fate {
     fn contradicts(&self, listed: &Listed) -> Option<(ViolationKind, String)> {
         let (written, etag) = self.written.as_ref()?;
         match listed.keys.get(&self.name) {
+            None if !listed.reaches(&self.name) => None,
             None if *written < listed.began && self.delete_called.is_none_or(|called| called > listed.ended) => {
                 Some((ViolationKind::ListingLacks, "a listing lacks a key whose write was acknowledged before it began".to_owned()))
             }
@@ -179,6 +188,18 @@ mod tests {
 
     fn fate(written: u64, delete_called: Option<u64>, deleted: Option<u64>) -> Fate {
         Fate { name: "k".into(), written: Some((written, "e".into())), delete_called, deleted }
+    }
+
+    #[test]
+    fn a_listing_is_judged_as_far_as_it_was_read() {
+        let until = |last: &str| Listed {
+            began: 100,
+            ended: 200,
+            keys: [(last.to_owned(), ("e".into(), 150))].into(),
+            token: Some("there is more".into()),
+        };
+        assert_eq!(fate(50, None, None).contradicts(&until("j")), None);
+        assert!(fate(50, None, None).contradicts(&until("l")).is_some());
     }
 
     #[test]

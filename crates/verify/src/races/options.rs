@@ -32,7 +32,7 @@ pub enum Shape {
 impl Shape {
     /// All of them.
     pub const ALL: &[Self] =
-        &[Self::Create, Self::Swap, Self::Mixed, Self::RenameRing, Self::Promote, Self::Complete, Self::Wide, Self::Slow, Self::Listing];
+        &[Self::Create, Self::Swap, Self::Listing, Self::Mixed, Self::RenameRing, Self::Promote, Self::Complete, Self::Wide, Self::Slow];
 
     /// As it is called in reports, and in the names of keys.
     pub fn name(self) -> &'static str {
@@ -167,7 +167,7 @@ impl Options {
             bodies: Bodies::default(),
             definite_503: false,
             disturb_every: 1000,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }
@@ -232,6 +232,8 @@ pub struct Figures {
     pub refused_connections: u64,
     /// Disturbances.
     pub disturbances: u64,
+    /// Violations that needed no judge, also those that are not told one by one.
+    pub violations: u64,
     /// The longest operation.
     pub longest_nanoseconds: u64,
     /// How long it took in all.
@@ -252,6 +254,7 @@ impl Figures {
         self.unknown += other.unknown;
         self.refused_connections += other.refused_connections;
         self.disturbances += other.disturbances;
+        self.violations += other.violations;
         self.longest_nanoseconds = self.longest_nanoseconds.max(other.longest_nanoseconds);
         self.elapsed_nanoseconds += other.elapsed_nanoseconds;
     }

@@ -7,7 +7,7 @@ use crate::history::Content;
 /// The metadata header that carries the number of the content.
 pub const CONTENT_HEADER: &str = "x-amz-meta-content";
 /// A block is: 16 digits of the content, 8 of the number of blocks, 7 of this block's number, and a line end.
-pub const BLOCK_BYTES: usize = 32;
+const BLOCK_BYTES: usize = 32;
 
 /// What is wrong with a body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ pub fn content_of(body: &[u8]) -> Result<Content, Torn> {
 }
 
 /// The number that metadata or a block names.
-pub fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 

@@ -124,6 +124,7 @@ impl Phase {
     }
 
     /// How much of the budget is used by clients that did `operations` each: 1 is all.
+    #[expect(clippy::cast_precision_loss, reason = "a share for people, and a limit that need not be exact")]
     pub(super) fn used(&self, operations: u64) -> f64 {
         match self.budget {
             Budget::Operations(all) => operations as f64 * f64::from(self.options.clients) / all.max(1) as f64,

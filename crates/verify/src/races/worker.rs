@@ -66,6 +66,8 @@ pub(super) struct Worker {
 }
 
 const STALE_MAX: usize = 8;
+/// Violations that one client tells; the rest are counted.
+const VIOLATIONS_MAX: usize = 20;
 
 impl Worker {
     pub(super) fn new(phase: Arc<Phase>, id: u32) -> Self {
@@ -230,6 +232,10 @@ impl Worker {
     pub(super) fn accuse(&mut self, key: Key, called: u64, kind: ViolationKind, what: String) {
         let (shape, name) = (self.phase.shape, self.phase.name(key));
         self.operations += 1;
+        self.figures.violations += 1;
+        if self.violations.len() >= VIOLATIONS_MAX {
+            return;
+        }
         self.violations.push(Violation { shape, key: name, client: self.id, called, kind, what });
     }
 

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::text::{advice, presence};
-use super::{Answer, Races, Report};
+use super::{Answer, Races, Report, Unordered};
 use crate::client::xml::escape;
 use crate::conformance::{Checked, Presence, Severity, Verdict};
 
@@ -218,20 +218,32 @@ fn violations(page: &mut String, races: &Races) {
             let explained = violation
                 .explained_by
                 .map_or(String::new(), |by| format!("<p class=\"quiet\">It would be explained by {}.</p>", escape(by)));
-            let class = if violation.severity == "data" { "bad" } else { "fair" };
             let _ = write!(
                 page,
-                "<article><h3><span class=\"pill {class}\">{}</span> {}</h3><p>{}</p>{explained}{}<pre>{}</pre></article>",
-                violation.severity,
-                contest.name,
-                escape(&violation.reason),
-                violation.picture,
+                "<article>{}{explained}<details><summary>As text</summary><pre>{}</pre></details></article>",
+                picture(violation, contest.name),
                 escape(&violation.text)
             );
         }
         if contest.more_violations > 0 {
             let _ = write!(page, "<p>And {} more in {}.</p>", contest.more_violations, contest.name);
         }
+    }
+}
+
+/// The page of the time line within this page: in a shadow tree, so that neither styles the other. Without a picture, a heading.
+fn picture(violation: &Unordered, name: &str) -> String {
+    let between = |from: &str, to: &str| {
+        let rest = violation.picture.split_once(from)?.1;
+        Some(rest.split_once(to)?.0)
+    };
+    match (between("<style>", "</style>"), between("<main>", "</main>")) {
+        (Some(style), Some(main)) => {
+            let style =
+                style.replace(":root", ":host").replace("body{", ":host{display:block;").replace("main{", "main{padding:0!important;");
+            format!("<h3>In {name}</h3><div><template shadowrootmode=\"open\"><style>{style}</style><main>{main}</main></template></div>")
+        }
+        _ => format!("<h3><span class=\"pill bad\">{}</span> {name}</h3><p>{}</p>", violation.severity, escape(&violation.reason)),
     }
 }
 

@@ -15,6 +15,7 @@ pub use text::text;
 use crate::conformance::{Checked, Probed, Severity, Verdict as RowVerdict};
 use crate::judge;
 use crate::races::{Contest, Figures, Violation};
+use crate::timeline;
 
 /// A run's findings.
 #[derive(Clone, Debug, Serialize)]
@@ -96,24 +97,25 @@ pub struct Unordered {
     pub explained_by: Option<&'static str>,
     /// The operations, a line for each.
     pub text: String,
-    /// The picture: a fragment of HTML.
+    /// The picture: a page of HTML.
     #[serde(skip)]
     pub picture: String,
 }
 
 impl Judged {
-    /// The findings about one race.
-    pub fn new(name: &'static str, contest: &Contest, verdict: &judge::Verdict, took: Duration) -> Self {
+    /// The findings about one race. `prefix` is that of all its keys: it is left out where people read.
+    pub fn new(name: &'static str, prefix: &str, contest: &Contest, verdict: &judge::Verdict, took: Duration) -> Self {
+        let short = |text: &str| if prefix.is_empty() { text.to_owned() } else { text.replace(prefix, "") };
         let unordered = |violation: &judge::Violation| Unordered {
             severity: match violation.severity {
                 judge::Severity::Data => "data",
                 judge::Severity::Promise => "promise",
                 judge::Severity::Code => "code",
             },
-            reason: violation.reason.clone(),
+            reason: short(&violation.reason),
             explained_by: violation.explained_by,
-            text: violation.describe(&contest.history),
-            picture: String::new(),
+            text: short(&violation.describe(&contest.history)),
+            picture: short(&timeline::render(&contest.history, std::slice::from_ref(violation))),
         };
         Self {
             name,

@@ -178,7 +178,7 @@ impl Store {
         let seen = match self.fault {
             Fault::TornRead => {
                 pause().await;
-                torn(first, self.read_step(name))
+                torn(first.as_ref(), self.read_step(name).as_ref()).or(first)
             }
             Fault::NewBodyOldEtag => {
                 pause().await;
@@ -481,26 +481,13 @@ impl Store {
                 put(&mut state.replica, &name, object);
             }
         }
-        self.catch_up(state);
+        catch_up(state);
     }
 
-    /// What was to come later, if it is time.
-    fn catch_up(&self, state: &mut State) {
-        let now = state.writes;
-        let (due, later) = std::mem::take(&mut state.later).into_iter().partition::<Vec<_>, _>(|(at, ..)| *at <= now);
-        state.later = later;
-        for (_, name, what) in due {
-            match what {
-                Later::Write(object) => drop(state.objects.insert(name, object)),
-                Later::Revive(object) => drop(state.objects.entry(name).or_insert(object)),
-            }
-        }
-    }
-
-    /// Waits until what is there is durable.
+    /// Waits until what is there is durable. It takes a while on every server, so a crash can come between a write and its answer.
     async fn settle(&self) {
+        pause().await;
         if self.fault == Fault::RefusalBeforeDurable {
-            pause().await;
             self.lock().undo.clear();
         }
     }
@@ -544,9 +531,22 @@ fn judge(current: Option<&Object>, conditions: &Conditions) -> Result<(), Refusa
     Err(Refusal::Failed(conditions.name_of_matches()))
 }
 
+/// What was to come later, if it is time.
+fn catch_up(state: &mut State) {
+    let now = state.writes;
+    let (due, later) = std::mem::take(&mut state.later).into_iter().partition::<Vec<_>, _>(|(at, ..)| *at <= now);
+    state.later = later;
+    for (_, name, what) in due {
+        match what {
+            Later::Write(object) => drop(state.objects.insert(name, object)),
+            Later::Revive(object) => drop(state.objects.entry(name).or_insert(object)),
+        }
+    }
+}
+
 /// The head and the first half of one version, the second half of the other.
-fn torn(first: Option<Arc<Object>>, second: Option<Arc<Object>>) -> Option<Arc<Object>> {
-    let (Some(first), Some(second)) = (&first, &second) else { return first };
+fn torn(first: Option<&Arc<Object>>, second: Option<&Arc<Object>>) -> Option<Arc<Object>> {
+    let (first, second) = (first?, second?);
     let half = first.body.len().min(second.body.len()) / 2;
     let body = [&first.body[..half], &second.body[half..]].concat();
     Some(Arc::new(Object { body: body.into(), ..(**first).clone() }))

@@ -43,6 +43,7 @@ pub fn times() -> u64 {
 }
 
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "what a history has is asked for one by one")]
 pub struct Shape {
     pub operations: usize,
     pub clients: u32,
@@ -135,7 +136,7 @@ fn plan(rng: &mut Rng, shape: Shape) -> Vec<Planned> {
     let mut free: Vec<u64> = (0..shape.clients).map(|_| rng.below(1000)).collect();
     let mut plan: Vec<Planned> = Vec::new();
     for number in 0..shape.operations {
-        let client = (0..free.len()).min_by_key(|client| free[*client]).unwrap();
+        let client = (0..free.len()).min_by_key(|client| free[*client]).expect("there are clients");
         let called = free[client] + 1 + rng.below(100);
         let instant = called + rng.below(1000);
         let end = instant + rng.below(1000);

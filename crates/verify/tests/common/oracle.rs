@@ -86,7 +86,7 @@ impl Oracle<'_> {
         if !rest.iter().any(|part| certain(&part)) {
             return true;
         }
-        let first = rest.iter().filter(certain).map(|(operation, _)| operation.returned.unwrap_or(u64::MAX)).min().unwrap();
+        let first = rest.iter().filter(certain).map(|(operation, _)| operation.returned.unwrap_or(u64::MAX)).min().expect("one is certain");
         (0..rest.len()).any(|at| {
             let (operation, half) = rest[at];
             if operation.called > first || operation.returned.is_some_and(|returned| returned < latest) {
@@ -159,10 +159,7 @@ impl Oracle<'_> {
                 Outcome::Missing if *condition == Condition::None => same(self.promises.missing_may_fail && state[key].is_none()),
                 _ => same(self.refuses(condition, &state[key], outcome)),
             },
-            Request::Rename { source, source_condition, key, condition } => {
-                self.moves(state, operation, half, (*source, source_condition), (*key, condition))
-            }
-            Request::Copy { source, source_condition, key, condition } => {
+            Request::Copy { source, source_condition, key, condition } | Request::Rename { source, source_condition, key, condition } => {
                 self.moves(state, operation, half, (*source, source_condition), (*key, condition))
             }
         }
