@@ -19,7 +19,7 @@ const SECRET_KEY: &str = "holdfast/test+secret/of-the-root-user0001";
 const KILLED: i32 = 9;
 const TERMINATED: rustix::process::Signal = rustix::process::Signal::TERM;
 /// Far more than any start, stop or check takes on a busy machine.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(5);
 
 /// A point and how often it is passed before the server dies there.
