@@ -13,8 +13,7 @@ use holdfast_store::{Family, KeyRange, RecordKey, Step, StoreError};
 use parking_lot::Mutex;
 
 use crate::{
-    OpenError,
-    journal,
+    OpenError, journal,
     stats::Stats,
     syncs::{SyncSite, sync_folder, sync_folders},
     tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
@@ -62,8 +61,8 @@ impl Engine {
             return Err(OpenError::io(&fresh, e));
         }
         fs::create_dir(&fresh).map_err(|e| OpenError::io(&fresh, e))?;
+        // It syncs all folders.
         drop(Self::open_existing(&fresh, cache_bytes)?);
-        sync_folders(SyncSite::NewRecords, &fresh).map_err(|e| OpenError::io(&fresh, e))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::rename(&fresh, path).and_then(|()| sync_folder(SyncSite::RecordsFolder, folder)).map_err(|e| OpenError::io(path, e))
     }
