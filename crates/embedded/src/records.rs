@@ -97,8 +97,8 @@ impl Engine {
             return Err(OpenError::io(&fresh, e));
         }
         fs::create_dir(&fresh).map_err(|e| OpenError::io(&fresh, e))?;
+        // It syncs all folders.
         drop(Self::open_existing(&fresh, cache_bytes)?);
-        sync_folders(SyncSite::NewRecords, &fresh).map_err(|e| OpenError::io(&fresh, e))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::rename(&fresh, path).and_then(|()| sync_folder(SyncSite::RecordsFolder, folder)).map_err(|e| OpenError::io(path, e))
     }

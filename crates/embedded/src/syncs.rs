@@ -33,9 +33,7 @@ pub enum SyncSite {
     ExtentFolders,
     /// The folder `extents` in the data folder.
     ExtentsFolder,
-    /// All folders of records that are being created.
-    NewRecords,
-    /// The folder `records` in the data folder, once they are.
+    /// The folder `records` in the data folder, once they are created.
     RecordsFolder,
     /// The data folder in the folder above it, when it is made.
     DataFolder,
@@ -54,7 +52,7 @@ pub enum SyncSite {
 #[cfg(feature = "faults")]
 impl SyncSite {
     /// All sites.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::JournalBatch,
         Self::JournalClose,
         Self::JournalRewrite,
@@ -65,7 +63,6 @@ impl SyncSite {
         Self::ExtentWriteBack,
         Self::ExtentFolders,
         Self::ExtentsFolder,
-        Self::NewRecords,
         Self::RecordsFolder,
         Self::DataFolder,
         Self::Ancestors,
