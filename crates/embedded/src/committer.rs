@@ -27,7 +27,7 @@ use crate::{
     records::{CommitError, Engine, KEY_BYTES_MAX, View},
     shared::{Health, Shared},
     space::Room,
-    sync::{Instant, Receiver, RecvTimeoutError, park_timeout},
+    threads::{Instant, Receiver, RecvTimeoutError, park_timeout},
     tuning::{
         BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, LEVEL_ZERO_RUNS_LIMIT, LEVEL_ZERO_RUNS_MAX,
         REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, STALL_POLL, STAMPS_RESERVED,

@@ -8,7 +8,7 @@ use crate::{
     Stats,
     records::View,
     space::Space,
-    sync::{Instant, Mutex, RwLock, park_timeout},
+    threads::{Instant, Mutex, RwLock, park_timeout},
     tuning::STALL_POLL,
 };
 

@@ -23,8 +23,8 @@ pub mod records;
 mod rename;
 mod seams;
 mod stage;
-mod sync;
 mod tags;
+mod threads;
 mod upload_part;
 mod uploads;
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{records::ContentId, sync::Mutex};
+use crate::{records::ContentId, threads::Mutex};
 
 #[derive(Clone, Default)]
 pub(crate) struct Readers(Arc<Inner>);

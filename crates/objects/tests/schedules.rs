@@ -12,7 +12,7 @@ mod records {
     pub(crate) struct ContentId(pub(crate) u128);
 }
 
-mod sync {
+mod threads {
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
@@ -40,8 +40,8 @@ const WRITES: u128 = 3;
 /// The records, changed in one step, and the bytes.
 #[derive(Default)]
 struct Store {
-    records: sync::Mutex<(Option<ContentId>, Vec<ContentId>)>,
-    bytes: sync::Mutex<BTreeSet<ContentId>>,
+    records: threads::Mutex<(Option<ContentId>, Vec<ContentId>)>,
+    bytes: threads::Mutex<BTreeSet<ContentId>>,
     readers: Readers,
 }
 

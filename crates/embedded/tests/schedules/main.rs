@@ -22,7 +22,7 @@ mod shared;
 #[allow(dead_code, unreachable_pub, reason = "most of them are not counted here")]
 mod stats;
 mod surroundings;
-mod sync;
+mod threads;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -74,7 +74,7 @@ fn count(value: Option<&Bytes>) -> u64 {
 struct Process {
     shared: Arc<Shared>,
     extents: Arc<extents::Extents>,
-    queue: sync::Sender<Message>,
+    queue: threads::Sender<Message>,
     places: Arc<Semaphore>,
     committer: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -101,7 +101,7 @@ impl Process {
         let stamp_limit = engine.stamp_limit().unwrap();
         let shared = Arc::new(Shared::new(Arc::default(), space::Space(Arc::clone(disk)), View::first(engine).unwrap()));
         let extents: Arc<extents::Extents> = Arc::default();
-        let (queue, waiting) = sync::channel();
+        let (queue, waiting) = threads::channel();
         let options = Options { cache_bytes: 0, busy_after: Duration::from_millis(3) };
         let both = (Arc::clone(&shared), Arc::clone(&extents));
         let committer = Committer::new(both, waiting, folder::Folder(Arc::clone(disk)), options, stamp_limit);

@@ -1,4 +1,4 @@
-//! What `src/sync.rs` gives, on primitives whose schedule is chosen: every lock, channel and wait is a place where another thread may go on.
+//! What `src/threads.rs` gives, on primitives whose schedule is chosen: every lock, channel and wait is a place where another thread may go on.
 //! Time is a number that grows whenever somebody looks.
 
 use std::{
