@@ -65,3 +65,19 @@ deny:
 # What CI runs; names of steps, or all: just ci fmt clippy
 ci *steps:
     .ci/run "$@"
+
+# Power cuts, skipped syncs, full and broken disks, kills at every failpoint
+faults:
+    tests/run faults
+
+# Can the conditional writes of an endpoint be trusted? just verify http://127.0.0.1:9000 --duration 60s
+verify url *flags:
+    cargo run --release --package holdfast-cli --bin holdfast -- verify --endpoint "$@"
+
+# The same for other S3 servers, each started here: just peers seaweedfs moto
+peers *names:
+    tests/peers/run "$@"
+
+# Every fuzz target for FUZZ_SECONDS (60), or those that are named
+fuzz *targets:
+    fuzz/run "$@"
