@@ -332,17 +332,17 @@ fn a_stale_read_at_the_end_of_a_long_history_is_what_is_told() {
     let last = make_last_stale(&mut history);
     let verdict = check(&history, &Options::default());
     let violation = &verdict.violations[0];
-    assert!(violation.unordered.contains(&last) && violation.operations.len() <= SHOWN_BY_MAX, "{}", violation.describe(&history));
+    assert!(violation.unordered == [last] && violation.operations.len() <= SHOWN_BY_MAX, "{}", violation.describe(&history));
 }
 
 #[test]
-fn a_stale_read_long_after_the_search_was_stuck_is_among_the_few_that_are_told() {
-    let shape = Shape { operations: 3000, clients: 8, keys: 4, unknown_percent: 1, moves: true, ..Shape::default() };
+fn a_stale_read_long_after_the_search_was_stuck_is_in_the_part_that_is_told() {
+    let shape = Shape { operations: 10_000, clients: 8, keys: 4, unknown_percent: 1, moves: true, ..Shape::default() };
     let mut history = simulate(&mut Rng(seed(7)), shape);
     let last = make_last_stale(&mut history);
-    let verdict = check(&history, &Options { shrink_time_max: Duration::from_secs(4), ..Options::default() });
+    let verdict = check(&history, &Options { shrink_time_max: Duration::from_secs(6), ..Options::default() });
     let violation = &verdict.violations[0];
-    assert!(violation.operations.contains(&last) && violation.operations.len() <= 20, "{}", violation.describe(&history));
+    assert!(violation.operations.contains(&last) && violation.operations.len() <= 1000, "{}", violation.describe(&history));
 }
 
 #[test]
