@@ -318,9 +318,9 @@ fn a_violation_is_told_without_time_to_shrink_it() {
 /// The last read gets what the first of its key got. Its number is given.
 fn make_last_stale(history: &mut History) -> usize {
     let reads = all(history, |operation| matches!(operation.outcome, Outcome::Found { .. }));
-    let last = *reads.last().unwrap();
+    let last = *reads.last().expect("there are reads");
     let request = history.operations[last].request.clone();
-    let first = reads.iter().find(|at| history.operations[**at].request == request).unwrap();
+    let first = reads.iter().find(|at| history.operations[**at].request == request).expect("there are reads");
     history.operations[last].outcome = history.operations[*first].outcome.clone();
     last
 }
