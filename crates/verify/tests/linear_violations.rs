@@ -346,6 +346,14 @@ fn a_stale_read_long_after_the_search_was_stuck_is_in_the_part_that_is_told() {
 }
 
 #[test]
+fn tied_keys_with_endless_writes_are_decided_in_time() {
+    let shape = Shape { operations: 10_000, clients: 8, keys: 4, unknown_percent: 1, moves: true, ..Shape::default() };
+    let history = simulate(&mut Rng(seed(7)), shape);
+    let verdict = check(&history, &Options { search_time_max: Duration::from_secs(5), ..Options::default() });
+    assert!(verdict.is_linearizable(), "{:?}", verdict.undecided);
+}
+
+#[test]
 fn a_history_is_the_same_after_a_file() {
     let history = simulate(&mut Rng(seed(1)), Shape { moves: true, kill_every: 50, ..Shape::default() });
     let directory = tempfile::tempdir().unwrap();
