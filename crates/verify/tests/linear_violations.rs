@@ -342,7 +342,7 @@ fn a_stale_read_long_after_the_search_was_stuck_is_in_the_part_that_is_told() {
     let last = make_last_stale(&mut history);
     let verdict = check(&history, &Options { shrink_time_max: Duration::from_secs(6), ..Options::default() });
     let violation = &verdict.violations[0];
-    assert!(violation.operations.contains(&last) && violation.operations.len() <= 1000, "{}", violation.describe(&history));
+    assert!(violation.operations.contains(&last) && violation.operations.len() <= 20, "{}", violation.describe(&history));
 }
 
 #[test]
