@@ -25,6 +25,7 @@ fn main() {
         ("4 keys, moves, 8 clients", 8, 4, true, 50, 40),
         ("64 keys, moves", 64, 64, true, 50, 40),
         ("4 keys, moves, 16 clients", 16, 4, true, 50, 40),
+        ("4 keys, moves, 64 clients", 64, 4, true, 50, 40),
     ] {
         if !name.contains(&wanted) {
             continue;

@@ -51,6 +51,9 @@ pub(crate) fn can_come<'a>(content: u32, to: u32, mut at: Vec<bool>, acts: &(imp
         for act in acts.clone() {
             let Some((source, _)) = act.source else { continue };
             if at[source as usize] && !at[act.key as usize] && act.may_carry(content) {
+                if act.key == to {
+                    return true;
+                }
                 at[act.key as usize] = true;
                 spread = true;
             }

@@ -265,7 +265,8 @@ impl Reduction<'_> {
         }
     }
 
-    /// A copy that reads the source at one moment and writes the key at another. That the write comes second is let go: it allows more.
+    /// A copy that reads the source at one moment and writes the key at another. That the write comes second is let go, which allows more: it would be an order
+    /// between two keys, which could then not be checked apart.
     #[expect(clippy::too_many_arguments, reason = "the two sides of one copy")]
     fn halves(
         &self,

@@ -13,7 +13,7 @@ use crate::{
     history::{History, Key},
     linear::{Halt, Search},
     model::{FIRST_CONTENT, content_of},
-    shrink::{Shrunk, fail_alone, shrink, window_fails},
+    shrink::{Shrunk, fail_alone, is_explained_alone, shrink, window_fails},
     words,
     zones::overlap,
 };
@@ -296,7 +296,7 @@ fn blame(case: &Case<'_>, group: &Problem, members: &[usize], suspects: &[usize]
     let part = &shown.operations;
     let explains = |promises: Promises| match lenient.halt {
         Halt::Ordered => promises == Promises::LENIENT || explain(case, promises, members, end).halt == Halt::Ordered,
-        _ => !fail_alone(case, promises, members, part),
+        _ => is_explained_alone(case, promises, members, part),
     };
     let lifted = leniencies(strict).into_iter().find(|(promises, ..)| explains(*promises));
     let (severity, explained_by) = lifted.map_or((Severity::Data, None), |(_, name, how_bad)| (how_bad, Some(name)));

@@ -18,6 +18,7 @@
 //!    of the possible ones can do all that the other can.
 
 mod ahead;
+mod probe;
 
 use std::time::Instant;
 
@@ -53,9 +54,6 @@ pub(crate) struct Finding {
 
 /// The marker of the ends of the list.
 const END: u32 = u32::MAX;
-/// How many configurations a probe visits before it leaves its decisions, and how many steps it leaves at first.
-const PATIENCE: u64 = 2_000;
-const PATIENCE_BACK: usize = 32;
 /// How many of the states in which the search was stuck are kept.
 const STATES_MAX: usize = 6;
 /// The clock is looked at once for so many configurations.
@@ -198,49 +196,6 @@ impl<'p> Search<'p> {
             }
         }
         Halt::Spent
-    }
-
-    /// Searches without being thorough: where it does not get on it leaves all that it decided lately, further back each time, and tries in another order. So it finds an
-    /// order where the thorough search would first try everything that follows from one early mistake; but that there is none it cannot find.
-    pub(crate) fn probe(&mut self, budget: u64) -> Halt {
-        let spread = self.usual_time();
-        let (mut left, mut back) = (usize::MAX, PATIENCE_BACK);
-        while self.visited < budget && self.end.is_none_or(|end| Instant::now() < end) {
-            if self.run((self.visited + PATIENCE).min(budget)) == Halt::Ordered {
-                return Halt::Ordered;
-            }
-            let now = self.best.left.unwrap_or(usize::MAX);
-            back = if now < left || back > self.trail.len() { PATIENCE_BACK } else { back * 2 };
-            left = left.min(now);
-            self.disorder = (self.disorder.0 + 1, spread);
-            self.leave(back);
-        }
-        Halt::Spent
-    }
-
-    /// Forgets the last decisions, without remembering that they were bad.
-    fn leave(&mut self, steps: usize) {
-        let to = self.trail.len().saturating_sub(steps);
-        let mut length = 0;
-        while let Some(frame) = self.frames.pop() {
-            self.choices.truncate(frame.choices);
-            length = frame.trail;
-            if frame.trail <= to {
-                break;
-            }
-        }
-        if self.frames.is_empty() {
-            length = 0;
-        }
-        self.put_back(length);
-        self.memory = Memory::default();
-    }
-
-    fn usual_time(&self) -> u64 {
-        let certain = self.problem.steps.iter().filter(|step| step.required && step.returned != u64::MAX);
-        let (count, sum) =
-            certain.fold((1, 0), |(count, sum), step| (count + 1, sum + u128::from(step.returned.saturating_sub(step.called))));
-        (sum / count) as u64
     }
 
     pub(crate) fn finding(&self) -> Finding {

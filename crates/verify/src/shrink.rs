@@ -68,6 +68,13 @@ pub(crate) fn fail_alone(case: &Case<'_>, promises: Promises, members: &[usize],
     Trials::new(case, promises, members).fails(kept).is_some()
 }
 
+/// Whether these operations of a group have an order, as far as that can be told in time.
+pub(crate) fn is_explained_alone(case: &Case<'_>, promises: Promises, members: &[usize], kept: &[usize]) -> bool {
+    let trials = Trials::new(case, promises, members);
+    let all = problems(case.history, case.facts, promises, trials.part(kept));
+    all.iter().all(|problem| Search::new(problem).until(trials.end).run(TRIAL_MAX) == Halt::Ordered)
+}
+
 /// Shrinks a group that has no order, for as long as the options allow. `suspects` is a part of it that has none, or nothing.
 pub(crate) fn shrink(case: &Case<'_>, promises: Promises, members: &[usize], suspects: &[usize]) -> Shrunk {
     let trials = Trials::new(case, promises, members);

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Rng, Shape, etag, is_create, seed, simulate, times};
 use holdfast_verify::{
     history::{Condition, Content, History, Key, Operation, Outcome, Request},
@@ -295,6 +297,60 @@ fn a_search_without_budget_is_undecided_not_passed() {
     assert!(!verdict.is_linearizable());
     assert!(verdict.violations.is_empty());
     assert_eq!(verdict.undecided.len(), 1);
+}
+
+#[test]
+fn a_search_without_time_is_undecided_not_passed() {
+    let history = simulate(&mut Rng(seed(1)), Shape { keys: 1, ..Shape::default() });
+    let verdict = check(&history, &Options { search_time_max: Duration::ZERO, ..Options::default() });
+    assert!(!verdict.is_linearizable());
+    assert_eq!((verdict.violations.len(), verdict.undecided.len()), (0, 1));
+}
+
+#[test]
+fn a_violation_is_told_without_time_to_shrink_it() {
+    let object = || found(Content(1));
+    let history = history(vec![put(0, 0, 1, 0, 10), get(1, 0, object(), 20, 30), put(1, 0, 2, 40, 50), get(1, 0, object(), 60, 70)]);
+    let verdict = check(&history, &Options { shrink_time_max: Duration::ZERO, ..Options::default() });
+    assert_eq!((verdict.violations.len(), verdict.violations[0].severity), (1, Severity::Data), "{verdict:?}");
+}
+
+/// The last read gets what the first of its key got. Its number is given.
+fn make_last_stale(history: &mut History) -> usize {
+    let reads = all(history, |operation| matches!(operation.outcome, Outcome::Found { .. }));
+    let last = *reads.last().expect("there are reads");
+    let request = history.operations[last].request.clone();
+    let first = reads.iter().find(|at| history.operations[**at].request == request).expect("there are reads");
+    history.operations[last].outcome = history.operations[*first].outcome.clone();
+    last
+}
+
+#[test]
+fn a_stale_read_at_the_end_of_a_long_history_is_what_is_told() {
+    let mut history =
+        simulate(&mut Rng(seed(7)), Shape { operations: 20_000, clients: 64, keys: 1, unknown_percent: 1, ..Shape::default() });
+    let last = make_last_stale(&mut history);
+    let verdict = check(&history, &Options::default());
+    let violation = &verdict.violations[0];
+    assert!(violation.unordered == [last] && violation.operations.len() <= SHOWN_BY_MAX, "{}", violation.describe(&history));
+}
+
+#[test]
+fn a_stale_read_long_after_the_search_was_stuck_is_in_the_part_that_is_told() {
+    let shape = Shape { operations: 10_000, clients: 8, keys: 4, unknown_percent: 1, moves: true, ..Shape::default() };
+    let mut history = simulate(&mut Rng(seed(7)), shape);
+    let last = make_last_stale(&mut history);
+    let verdict = check(&history, &Options { shrink_time_max: Duration::from_secs(6), ..Options::default() });
+    let violation = &verdict.violations[0];
+    assert!(violation.operations.contains(&last) && violation.operations.len() <= 20, "{}", violation.describe(&history));
+}
+
+#[test]
+fn tied_keys_with_endless_writes_are_decided_in_time() {
+    let shape = Shape { operations: 10_000, clients: 8, keys: 4, unknown_percent: 1, moves: true, ..Shape::default() };
+    let history = simulate(&mut Rng(seed(7)), shape);
+    let verdict = check(&history, &Options { search_time_max: Duration::from_secs(5), ..Options::default() });
+    assert!(verdict.is_linearizable(), "{:?}", verdict.undecided);
 }
 
 #[test]

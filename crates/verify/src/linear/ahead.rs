@@ -11,6 +11,9 @@ use crate::{
     model::{ABSENT, Act, Effect, content_of},
 };
 
+/// How many of the steps to come are asked whether this one strands what they write. Fewer leave out less; an endless step would ask all.
+const UNBORN_MAX: usize = 64;
+
 impl<'p> Search<'p> {
     /// Puts the best choice first: steps that must be, those that leave to others what they need, the one that has to come first.
     pub(super) fn rank(&mut self, begin: usize, first: u32) {
@@ -53,7 +56,7 @@ impl<'p> Search<'p> {
     /// The same for a content that is still to be written, to another key than it must be found at: this step may be the one that takes it there.
     fn strands_unborn(&self, at: u32, with_possible: bool) -> bool {
         let act = &self.step(at).act;
-        self.left_until(self.step(at).returned).filter(|writer| *writer != at).any(|writer| {
+        self.left_until(self.step(at).returned).filter(|writer| *writer != at).take(UNBORN_MAX).any(|writer| {
             let writer = &self.step(writer).act;
             let Effect::Put(written) = writer.effect else { return false };
             let content = content_of(written);
