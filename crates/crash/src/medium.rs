@@ -122,6 +122,23 @@ impl Change {
     }
 }
 
+impl Folder {
+    /// Takes the pending changes that gave the node its name, and what those rest on: earlier changes of the same names. Otherwise the
+    /// removal of a file could come after the creation of its successor.
+    fn take_entry_of(&mut self, node: NodeId) -> Vec<EntryChange> {
+        let (mut names, mut taken) = (BTreeSet::new(), Vec::new());
+        for at in (0..self.pending.len()).rev() {
+            let change = &self.pending[at].1;
+            if change.links(node) || change.names().any(|name| names.contains(name)) {
+                names.extend(change.names().cloned());
+                taken.push(self.pending.remove(at).1);
+            }
+        }
+        taken.reverse();
+        taken
+    }
+}
+
 impl EntryChange {
     fn apply(&self, entries: &mut Entries) {
         match self {
@@ -132,6 +149,14 @@ impl EntryChange {
                 entries.insert(to.clone(), *node)
             }
         };
+    }
+
+    fn names(&self) -> impl Iterator<Item = &OsString> {
+        let (first, second) = match self {
+            Self::Link(name, _) | Self::Unlink(name) => (name, None),
+            Self::Rename(from, to, _) => (from, Some(to)),
+        };
+        std::iter::once(first).chain(second)
     }
 
     fn links(&self, node: NodeId) -> bool {
@@ -352,10 +377,9 @@ impl Medium {
             return Ok(());
         }
         let Kind::Folder(folder) = &mut self.node_mut(parent)?.kind else { return Err(Errno::NOTDIR) };
-        let (of_node, others): (Vec<_>, Vec<_>) = folder.pending.drain(..).partition(|(_, change)| change.links(node));
-        of_node.iter().for_each(|(_, change)| change.apply(&mut folder.durable));
-        folder.pending = others;
-        self.durable_version += u64::from(!of_node.is_empty());
+        let with_node = folder.take_entry_of(node);
+        with_node.iter().for_each(|change| change.apply(&mut folder.durable));
+        self.durable_version += u64::from(!with_node.is_empty());
         self.sync_entry(parent)
     }
 
@@ -478,6 +502,19 @@ mod tests {
     fn bytes(medium: &Medium, text: &str) -> Option<Vec<u8>> {
         let found = medium.lookup(ROOT, name(text)).ok()?;
         Some(medium.read(found.node, 0, u64::MAX).unwrap())
+    }
+
+    #[test]
+    fn a_file_that_takes_the_name_of_a_removed_one_is_not_removed_in_its_place() {
+        let mut medium = Medium::new(FOLLOWS);
+        let old = file(&mut medium, "f");
+        medium.sync(old).unwrap();
+        medium.remove(ROOT, name("f"), false).unwrap();
+        let new = file(&mut medium, "f");
+        medium.write(new, 0, b"new").unwrap();
+        medium.sync(new).unwrap();
+        medium.sync(ROOT).unwrap();
+        assert_eq!(bytes(&medium.after_cut(Survivors::None), "f").unwrap(), b"new");
     }
 
     #[test]
