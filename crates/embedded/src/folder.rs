@@ -37,6 +37,7 @@ impl Folder {
         let lock = lock(&path.join("LOCK"))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         if folder.has_known_format()? {
+            folder.refuse_bodies_without_records()?;
             return Ok(folder);
         }
         folder.sync_ancestors();
@@ -44,6 +45,22 @@ impl Folder {
         failpoints::reach(FailPoint::FolderCreated);
         folder.write_format()?;
         Ok(folder)
+    }
+
+    /// New records would name none of the bodies, and all would be reclaimed. A first start that was cut short has none yet.
+    fn refuse_bodies_without_records(&self) -> Result<(), OpenError> {
+        let (records, extents) = (self.records(), self.extents());
+        if records.try_exists().map_err(|e| OpenError::io(&records, e))? {
+            return Ok(());
+        }
+        let io = |e| OpenError::io(&extents, e);
+        for folder in fs::read_dir(&extents).map_err(io)? {
+            let folder = folder.map_err(io)?.path();
+            if folder.is_dir() && fs::read_dir(&folder).map_err(io)?.next().is_some() {
+                return Err(OpenError::Records(format!("{} is missing, and {} holds bodies", records.display(), extents.display())));
+            }
+        }
+        Ok(())
     }
 
     /// Where fjall keeps its files.
@@ -176,6 +193,20 @@ mod tests {
             assert!(error.contains(expect), "{text:?}: {error}");
             assert_eq!(fs::read_to_string(dir.path().join("FORMAT")).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn bodies_whose_records_are_gone_are_not_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Folder::open(dir.path()).unwrap());
+        drop(Folder::open(dir.path()).unwrap());
+        let body = dir.path().join("extents/7f/body");
+        fs::write(&body, "bytes").unwrap();
+        let error = Folder::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("records is missing"), "{error}");
+        fs::create_dir(dir.path().join("records")).unwrap();
+        Folder::open(dir.path()).unwrap();
+        assert!(body.exists());
     }
 
     #[test]

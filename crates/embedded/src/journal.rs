@@ -64,9 +64,12 @@ pub(crate) fn make_durable(records: &Path) -> Result<(), OpenError> {
         }
         last_sequence = Some(last);
     }
-    let last = journals.len().saturating_sub(1);
+    // A worker of fjall may seal a journal after a sync of it failed: it looks whole, and is in the page cache only. Nothing more is
+    // written then until it is opened again.
+    let holding: Vec<usize> = (0..ends.len()).filter(|n| ends[*n].valid > 0).collect();
+    let from = holding.iter().rev().nth(1).or(holding.first()).copied().unwrap_or(0);
     for (n, (path, end)) in journals.iter().zip(ends).enumerate() {
-        if end.is_torn || n == last {
+        if end.is_torn || n >= from {
             end.make_durable(path).map_err(|e| OpenError::io(path, e))?;
         }
     }
@@ -133,10 +136,19 @@ pub(crate) fn end_of(bytes: &[u8]) -> Result<(usize, bool), usize> {
 }
 
 /// The journals, the active one last.
-pub(crate) fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
+fn journals(records: &Path) -> io::Result<Vec<PathBuf>> {
     let mut journals = numbered(records, ".jnl")?;
     journals.sort_unstable();
     Ok(journals.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The journals whose numbers follow one another without a gap, up to the active one. One before a gap was evicted: fjall removes several
+/// at once, and a power cut may take back some of the removals. What it holds is flushed, and may have been overwritten in the gap.
+pub(crate) fn journals_in_use(records: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut journals = numbered(records, ".jnl")?;
+    journals.sort_unstable();
+    let after_gap = journals.windows(2).rposition(|pair| pair[0].0 + 1 != pair[1].0).map_or(0, |at| at + 1);
+    Ok(journals.into_iter().skip(after_gap).map(|(_, path)| path).collect())
 }
 
 /// The files whose names are a number and `suffix`.
@@ -227,19 +239,18 @@ impl Valid {
 ///
 /// Torn means that sectors did not reach the disk: zeros in their place, or the end is missing. So a batch whose lengths lead to its
 /// end and whose checksum is wrong although nothing in it could be a lost sector was not torn; nor was one that a single bit makes
-/// right. What this cannot tell from a torn batch is damage to the values of a batch that has a sector's worth of zeros, and to the
-/// first byte of one that begins at the last byte of a sector: losing that sector turns the same bit.
+/// right, unless that bit is all that a lost sector held. What this cannot tell from a torn batch is damage to the values of a batch that
+/// has a sector's worth of zeros, and to the one bit that is set in what a sector holds of the batch.
 fn was_whole(bytes: &[u8], begins_at: usize) -> bool {
     match Frame::read(bytes, &mut 0, |_| true) {
         Some(frame) => !bytes[..frame.len].split(|b| *b != 0).any(|zeros| zeros.len() >= SECTOR_BYTES),
-        None => is_one_bit_off(bytes, (begins_at + 1).is_multiple_of(SECTOR_BYTES)),
+        None => is_one_bit_off(bytes, begins_at),
     }
 }
 
-fn is_one_bit_off(bytes: &[u8], first_byte_may_be_lost: bool) -> bool {
+fn is_one_bit_off(bytes: &[u8], begins_at: usize) -> bool {
     let (mut bytes, mut work) = (bytes.to_vec(), 0);
-    let may_be_torn = |at: usize| at == 0 && first_byte_may_be_lost && bytes[0] == 0;
-    let candidates: Vec<usize> = lengths_and_tags(&bytes).filter(|at| !may_be_torn(*at)).collect();
+    let candidates: Vec<usize> = lengths_and_tags(&bytes).filter(|at| !may_be_lost(&bytes, begins_at, *at)).collect();
     candidates.into_iter().any(|at| {
         (0..8).any(|bit| {
             bytes[at] ^= 1 << bit;
@@ -249,6 +260,13 @@ fn is_one_bit_off(bytes: &[u8], first_byte_may_be_lost: bool) -> bool {
             is_right
         })
     })
+}
+
+/// Whether the sector of the file with this byte of the batch shows nothing of the batch.
+fn may_be_lost(batch: &[u8], begins_at: usize, at: usize) -> bool {
+    let sector = (begins_at + at) / SECTOR_BYTES * SECTOR_BYTES;
+    let shown = sector.saturating_sub(begins_at)..(sector + SECTOR_BYTES - begins_at).min(batch.len());
+    batch[shown].iter().all(|byte| *byte == 0)
 }
 
 /// The bytes that may be why the batch at the start cannot be read: its start, and what is around the place where reading ends.
@@ -545,15 +563,44 @@ mod tests {
         [start(1, sequence), items.clone(), end(&items)].concat()
     }
 
-    /// The sector with the first byte of the last batch did not reach the disk, the sectors after it did.
+    /// Whatever sectors of the last batch did not reach the disk, it is dropped: also where little of it was in them.
     #[test]
-    fn a_torn_batch_that_begins_at_the_end_of_a_sector_is_dropped() {
-        for begin in [SECTOR_BYTES - 1, 3 * SECTOR_BYTES - 1, SECTOR_BYTES, SECTOR_BYTES - 2] {
-            let first = whole_batch(1, begin - whole_batch(1, 0).len());
-            let mut journal = [first, whole_batch(2, 700)].concat();
-            journal[begin] = 0;
-            let is_dropped = End::of(&journal).is_ok_and(|end| end.valid == begin && end.is_torn);
-            assert_eq!(is_dropped, (begin + 1).is_multiple_of(SECTOR_BYTES), "a batch that begins at {begin}");
+    fn a_last_batch_of_which_any_sectors_are_lost_is_dropped() {
+        let lengths = |value: Vec<u8>| [item(value.len()), value].concat();
+        let zeros = [lengths(vec![0; 1200]), lengths(vec![7; 300])].concat();
+        let many = lengths(Vec::new()).repeat(256);
+        let everywhere = (SECTOR_BYTES..2 * SECTOR_BYTES).collect();
+        for (items, body, begins) in [(2, zeros, everywhere), (256, many, vec![SECTOR_BYTES - 3, SECTOR_BYTES - 2, SECTOR_BYTES - 1])] {
+            let last = [start(items, 2), body.clone(), end(&body)].concat();
+            for begin in begins {
+                let first = whole_batch(1, begin - whole_batch(1, 0).len());
+                let sectors: Vec<usize> = (begin / SECTOR_BYTES..(begin + last.len()).div_ceil(SECTOR_BYTES)).collect();
+                for lost in
+                    sectors.iter().zip(sectors.iter().chain(&sectors).skip(1)).flat_map(|(one, other)| [[*one, *one], [*one, *other]])
+                {
+                    let mut journal = [&first[..], &last[..]].concat();
+                    for sector in lost {
+                        let bytes = (sector * SECTOR_BYTES).max(begin)..((sector + 1) * SECTOR_BYTES).min(journal.len());
+                        journal[bytes].fill(0);
+                    }
+                    let found = End::of(&journal).map(|end| end.valid).map_err(|damage| damage.at);
+                    let nothing_was_lost = journal[begin..] == last;
+                    let expected = if nothing_was_lost { journal.len() } else { begin };
+                    assert_eq!(found, Ok(expected), "{items} items at {begin}, without sectors {lost:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_before_a_gap_was_evicted() {
+        let dir = tempfile::tempdir().unwrap();
+        for (there, used) in [(&[0, 1, 2][..], &[0, 1, 2][..]), (&[0, 2, 3], &[2, 3]), (&[0, 1, 3, 7], &[7]), (&[5], &[5]), (&[], &[])] {
+            let _ = fs::remove_dir_all(dir.path());
+            fs::create_dir(dir.path()).unwrap();
+            there.iter().for_each(|n| fs::write(dir.path().join(format!("{n}.jnl")), "").unwrap());
+            let expected: Vec<_> = used.iter().map(|n| dir.path().join(format!("{n}.jnl"))).collect();
+            assert_eq!(journals_in_use(dir.path()).unwrap(), expected);
         }
     }
 

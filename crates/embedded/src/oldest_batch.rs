@@ -14,7 +14,7 @@ use fjall::Keyspace;
 
 use crate::{
     OpenError,
-    journal::{Item, batches, journals},
+    journal::{Item, batches, journals_in_use},
     records::caught,
 };
 
@@ -28,7 +28,7 @@ impl OldestBatch {
     /// Reads journals that end where they should.
     pub(crate) fn read(records: &Path) -> io::Result<Self> {
         let mut oldest = Self { journal: PathBuf::new(), last: HashMap::new() };
-        for path in journals(records)? {
+        for path in journals_in_use(records)? {
             let bytes = fs::read(&path)?;
             for items in batches(&bytes) {
                 let is_first = oldest.last.is_empty();

@@ -41,8 +41,8 @@ pub(crate) fn verify(records: &Path) -> Result<(), OpenError> {
         let current = keyspace.join("current");
         match fs::read(&current) {
             Ok(bytes) => verify_list(&keyspace, &current, &bytes)?,
-            // A keyspace that was not finished. It holds nothing.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // A keyspace that was not finished, or somebody's stray file. They hold nothing.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(e) => return Err(OpenError::io(&current, e)),
         }
     }

@@ -97,7 +97,7 @@ fn check_flip(journal: &mut [u8], ends: &[usize], sequences: &[u64], at: usize, 
         let order_kept = above && below;
         let expected = if order_kept { Ok((journal.len(), false)) } else { Err(if above { ends[which + 1] } else { start }) };
         assert_eq!(found, expected, "a sequence number of batch {which} changed to {changed}: {sequences:?}");
-    } else if which == last && may_be_torn(journal, start, at, bit) {
+    } else if which == last && may_be_torn(journal, start, at) {
         assert!(found == Ok((start, true)) || found == Err(start), "the last batch may be torn: {found:?}");
     } else {
         assert_eq!(found, Err(start), "batch {which} of {} is damaged at {at}", sequences.len());
@@ -105,10 +105,11 @@ fn check_flip(journal: &mut [u8], ends: &[usize], sequences: &[u64], at: usize, 
 }
 
 /// Whether what the flip left of the last batch could be what lost sectors leave.
-fn may_be_torn(journal: &[u8], start: usize, at: usize, bit: u8) -> bool {
+fn may_be_torn(journal: &[u8], start: usize, at: usize) -> bool {
     let lost_sector = journal[start..].split(|byte| *byte != 0).any(|zeros| zeros.len() >= SECTOR_BYTES);
-    let lost_first_byte = at == start && bit == 0 && (start + 1).is_multiple_of(SECTOR_BYTES);
-    lost_sector || lost_first_byte
+    let sector = at - at % SECTOR_BYTES;
+    let shown = &journal[sector.max(start)..(sector + SECTOR_BYTES).min(journal.len())];
+    lost_sector || shown.iter().all(|byte| *byte == 0)
 }
 
 /// A sector that was not written: what it holds of the last batch is lost, and the batch is dropped. Elsewhere it is damage.
