@@ -38,31 +38,32 @@ fn is_journal(path: &str) -> bool {
     path.ends_with(".jnl")
 }
 
+/// Calls of one batch, at most: a few writes, then the sync.
+const BATCH_CALLS_MAX: u64 = 16;
+
 /// The disk after a batch whose sync failed, in a process that has ended since.
 fn after_a_failed_sync() -> Medium {
+    (1..=BATCH_CALLS_MAX).find_map(after_a_failed_call).expect("one of the calls of a batch is its sync")
+}
+
+/// The same if the n-th call after an acknowledged batch is the sync of the next one.
+fn after_a_failed_call(nth: u64) -> Option<Medium> {
     let mounted = MountedDisk::new(Medium::new(Rules::default()));
     let store = open(&mounted);
     put(&store, "before").unwrap();
-    mounted.disk.keep_log();
-    let begin = mounted.disk.counts().calls;
-    put(&store, "same calls as the next").unwrap();
-    let synced = mounted.disk.log().into_iter().find(|seen| seen.call == Call::Sync && is_journal(&seen.path)).unwrap();
-    let at_call = mounted.disk.counts().calls + synced.number - begin;
-    mounted.disk.fail(Failure { at_call, error: Errno::IO, lasts: false });
-    let failed = put(&store, "in doubt");
-    assert!(matches!(failed, Err(StoreError::Indefinite(_))), "{failed:?}");
-    let seen = mounted.disk.failed().pop().unwrap();
-    assert!(seen.call == Call::Sync && is_journal(&seen.path), "another call failed: {seen:?}");
+    mounted.disk.fail(Failure { at_call: mounted.disk.counts().calls + nth, error: Errno::IO, lasts: false });
+    let outcome = put(&store, "in doubt");
     runtime().block_on(store.close());
-    mounted.disk.medium()
+    let met = mounted.disk.failed().pop().is_some_and(|seen| seen.call == Call::Sync && is_journal(&seen.path));
+    (met && matches!(outcome, Err(StoreError::Indefinite(_)))).then(|| mounted.disk.medium())
 }
 
-/// The number of the call of an opening that makes the journal's copy.
+/// The number of the call of an opening that makes the journal's copy: the first file that is made among the records.
 fn call_that_copies_the_journal(medium: &Medium) -> u64 {
     let mounted = MountedDisk::new(medium.clone());
     mounted.disk.keep_log();
     let store = open(&mounted);
-    let created = mounted.disk.log().into_iter().find(|seen| seen.call == Call::Create && seen.path.ends_with(".new")).unwrap();
+    let created = mounted.disk.log().into_iter().find(|seen| seen.call == Call::Create && seen.path.ends_with("data/records")).unwrap();
     runtime().block_on(store.close());
     created.number
 }
@@ -95,12 +96,14 @@ fn what_a_restart_shows_after_a_failed_sync_survives_a_power_cut() {
     let medium = after_a_failed_sync();
     let copies = call_that_copies_the_journal(&medium);
     for (no_space_at, site) in [(None, SyncSite::JournalRewrite), (Some(copies), SyncSite::JournalRewriteInPlace)] {
-        let (shown, kept, _) = shown_and_kept(&medium, no_space_at, None);
-        assert!(shown, "the page cache holds it, and so does the journal that is made of it");
-        assert!(kept, "it was shown, and lost, beside {site:?}");
-        let (shown, kept, left_out) = shown_and_kept(&medium, no_space_at, Some(site));
-        println!("{site:?} left out {left_out} times: shown {shown}, kept {kept}");
-        assert!(left_out > 0, "{site:?} was not met");
-        assert!(shown && !kept, "{site:?} left out is not caught");
+        // Here the sync of the copy is not what keeps it: fjall syncs the journal that it opens, before anything is shown. Writing the
+        // pages anew is.
+        for skipped in [None, Some(site)] {
+            let (shown, kept, left_out) = shown_and_kept(&medium, no_space_at, skipped);
+            println!("{site:?} left out {left_out} times: shown {shown}, kept {kept}");
+            assert_eq!(left_out > 0, skipped.is_some(), "{site:?} was not met");
+            assert!(shown, "the page cache holds it, and so does the journal that is made of it");
+            assert!(kept, "it was shown, and lost");
+        }
     }
 }
