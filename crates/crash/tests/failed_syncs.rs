@@ -35,7 +35,7 @@ fn has(store: &EmbeddedStore, name: &'static str) -> bool {
 }
 
 fn is_journal(path: &str) -> bool {
-    path.ends_with(".jnl")
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension == "jnl")
 }
 
 /// Calls of one batch, at most: a few writes, then the sync.
