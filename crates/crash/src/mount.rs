@@ -22,7 +22,7 @@ use crate::{
     medium::Attributes,
 };
 
-/// A disk that is mounted until this is dropped. Files that are open then stay usable.
+/// A disk that is mounted until this is dropped. Files that are open then are dead.
 pub struct Mounted {
     path: PathBuf,
     _session: BackgroundSession,
@@ -48,8 +48,9 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Lazily: a store that met a cut may still have files open.
-        let _ = rustix::mount::unmount(&self.path, UnmountFlags::DETACH);
+        // Lazily: a store that met a cut may still have files open. By force: its threads must not wait for answers that nobody gives any
+        // more, or the process of a test that failed never ends.
+        let _ = rustix::mount::unmount(&self.path, UnmountFlags::DETACH | UnmountFlags::FORCE);
     }
 }
 

@@ -73,7 +73,7 @@ const ROWS: &[Row] = &[
     redundant(
         SyncSite::JournalRewriteInPlace,
         "what a failed sync left in the page cache only, where there is no space for a copy",
-        "fjall syncs the journal that it opens, before anything is shown: `failed_syncs.rs` leaves this one out, on a disk without space for a copy",
+        "it runs only where opening finds no space for a copy, and fjall then syncs the journal that it opens",
     ),
     site(SyncSite::ExtentData, "a body above 64 KiB"),
     site(SyncSite::ExtentFolder, "the entry of a body above 64 KiB"),
