@@ -92,7 +92,8 @@ fn check_flip(journal: &mut [u8], ends: &[usize], sequences: &[u64], at: usize, 
     check_any(journal);
     if SEQUENCE.contains(&(at - start)) {
         let changed = u64::from_le_bytes(journal[start + SEQUENCE.start..start + SEQUENCE.end].try_into().unwrap());
-        let above = which == 0 || changed > sequences[which - 1];
+        // The highest bit is fjall's own.
+        let above = i64::try_from(changed).is_ok() && (which == 0 || changed > sequences[which - 1]);
         let below = which == last || changed < sequences[which + 1];
         let order_kept = above && below;
         let expected = if order_kept { Ok((journal.len(), false)) } else { Err(if above { ends[which + 1] } else { start }) };
