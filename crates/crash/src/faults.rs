@@ -5,7 +5,7 @@
 use std::{path::Path, sync::Arc};
 
 use parking_lot::Mutex;
-use rustix::io::Errno;
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::medium::{Medium, NodeId, Survivors};
 
@@ -111,7 +111,15 @@ pub struct Seen {
 }
 
 type Observer = Arc<dyn Fn() -> u64 + Send + Sync>;
-type Lie = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
+type Paths = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
+
+/// Calls that fail by what they are about, whatever their number.
+struct Rule {
+    call: Call,
+    paths: Paths,
+    error: Errno,
+    is_for_all: bool,
+}
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone)]
@@ -123,8 +131,10 @@ struct State {
     cut: Option<(CutAt, Survivors)>,
     after_cut: Option<Medium>,
     failure: Option<Failure>,
+    rules: Vec<Rule>,
     failed: Vec<Seen>,
-    lie: Option<Lie>,
+    refuses_direct: bool,
+    lie: Option<Paths>,
     lies: u64,
     observer: Option<Observer>,
     images: Vec<Image>,
@@ -140,7 +150,9 @@ impl Disk {
             cut: None,
             after_cut: None,
             failure: None,
+            rules: Vec::new(),
             failed: Vec::new(),
+            refuses_direct: false,
             lie: None,
             lies: 0,
             observer: None,
@@ -164,9 +176,32 @@ impl Disk {
         self.0.lock().failure = Some(failure);
     }
 
-    /// Ends a failure that lasts. Calls that failed stay in [`Disk::failed`].
+    /// The next call of this kind about such a path fails. What is made or removed is about the folder that it is in. Of syncs it is the
+    /// next that has something to write.
+    pub fn fail_next(&self, call: Call, error: Errno, paths: impl Fn(&Path) -> bool + Send + Sync + 'static) {
+        self.0.lock().rules.push(Rule { call, paths: Arc::new(paths), error, is_for_all: false });
+    }
+
+    /// All calls of this kind about such paths fail, as for [`Disk::fail_next`], until [`Disk::heal`].
+    pub fn fail_all(&self, call: Call, error: Errno, paths: impl Fn(&Path) -> bool + Send + Sync + 'static) {
+        self.0.lock().rules.push(Rule { call, paths: Arc::new(paths), error, is_for_all: true });
+    }
+
+    /// Ends failures that last. Calls that failed stay in [`Disk::failed`].
     pub fn heal(&self) {
-        self.0.lock().failure = None;
+        let mut state = self.0.lock();
+        state.failure = None;
+        state.rules.clear();
+    }
+
+    /// From now on files cannot be opened with `O_DIRECT`, as on file systems that do not know it.
+    pub fn refuse_direct(&self) {
+        self.0.lock().refuses_direct = true;
+    }
+
+    /// EINVAL for a flag that is refused.
+    pub(crate) fn judge_flags(&self, flags: OFlags) -> Result<(), Errno> {
+        if flags.contains(OFlags::DIRECT) && self.0.lock().refuses_direct { Err(Errno::INVAL) } else { Ok(()) }
     }
 
     /// The calls that were made to fail.
@@ -281,20 +316,38 @@ impl State {
     }
 
     fn fail_if_planned(&mut self, call: Call, node: NodeId) -> Result<(), Errno> {
-        let Some(failure) = self.failure else { return Ok(()) };
-        let can_fail = failure.error != Errno::NOSPC || call.needs_space();
-        if self.counts.calls < failure.at_call || !can_fail {
-            return Ok(());
-        }
-        if !failure.lasts {
-            self.failure = None;
-        }
+        let Some(error) = self.error_by_number(call).or_else(|| self.error_by_rule(call, node)) else { return Ok(()) };
         let seen = self.seen(call, node);
         self.failed.push(seen);
         if call == Call::Sync {
             self.medium.sync_failed(node)?;
         }
-        Err(failure.error)
+        Err(error)
+    }
+
+    fn error_by_number(&mut self, call: Call) -> Option<Errno> {
+        let failure = self.failure?;
+        let can_fail = failure.error != Errno::NOSPC || call.needs_space();
+        if self.counts.calls < failure.at_call || !can_fail {
+            return None;
+        }
+        if !failure.lasts {
+            self.failure = None;
+        }
+        Some(failure.error)
+    }
+
+    fn error_by_rule(&mut self, call: Call, node: NodeId) -> Option<Errno> {
+        if self.rules.is_empty() || call.is_sync() && !self.medium.has_unsynced(node) {
+            return None;
+        }
+        let path = self.medium.path(node);
+        let at = self.rules.iter().position(|rule| rule.call == call && (rule.paths)(&path))?;
+        let error = self.rules[at].error;
+        if !self.rules[at].is_for_all {
+            self.rules.remove(at);
+        }
+        Some(error)
     }
 
     fn cut_if(&mut self, now: CutAt) -> Result<(), Errno> {

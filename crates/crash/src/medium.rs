@@ -323,6 +323,14 @@ impl Medium {
         Ok(())
     }
 
+    /// Whether a sync of this would change what is durable.
+    pub fn has_unsynced(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|node| match &node.kind {
+            Kind::File(file) => !file.pending.is_empty(),
+            Kind::Folder(folder) => !folder.pending.is_empty(),
+        })
+    }
+
     /// A sync that failed: what it was to write will never be written.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use fuser::{
     OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
     Request, TimeOrNow, WriteFlags,
 };
-use rustix::{io::Errno, mount::UnmountFlags};
+use rustix::{fs::OFlags, io::Errno, mount::UnmountFlags};
 
 use crate::{
     faults::{Call, Disk},
@@ -84,6 +84,10 @@ fn attributes(of: &Attributes) -> FileAttr {
         blksize: BLOCK_BYTES,
         flags: 0,
     }
+}
+
+const fn open_flags(flags: i32) -> OFlags {
+    OFlags::from_bits_retain(flags.cast_unsigned())
 }
 
 fn reply_entry(found: Result<Attributes, Errno>, reply: ReplyEntry) {
@@ -182,8 +186,9 @@ impl Filesystem for Served {
         reply_empty(renamed, reply);
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply_open(self.0.call(Call::Open, ino.0, |m| m.attributes(ino.0)), reply);
+    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let opened = self.0.judge_flags(open_flags(flags.0)).and_then(|()| self.0.call(Call::Open, ino.0, |m| m.attributes(ino.0)));
+        reply_open(opened, reply);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -193,8 +198,9 @@ impl Filesystem for Served {
         }
     }
 
-    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, _flags: i32, reply: ReplyCreate) {
-        match self.0.call(Call::Create, parent.0, |m| m.create(parent.0, name, false)) {
+    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _mode: u32, _umask: u32, flags: i32, reply: ReplyCreate) {
+        let create = |()| self.0.call(Call::Create, parent.0, |m| m.create(parent.0, name, false));
+        match self.0.judge_flags(open_flags(flags)).and_then(create) {
             Ok(found) => reply.created(&ENTRY_TTL, &attributes(&found), Generation(0), FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
             Err(e) => reply.error(errno(e)),
         }

@@ -12,6 +12,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -21,7 +22,7 @@ use support::{
     MountedDisk, can_mount,
     model::{Answer, Op, Outcome, When, at, possible_states},
     publish, runtime, setting,
-    verdict::judge,
+    verdict::{judge, on_all_processors},
     workload::{self, EXTENT},
     world::{History, World},
 };
@@ -178,31 +179,52 @@ fn a_call_that_fails_loses_nothing_that_was_answered_and_the_store_goes_on() {
     let history = History::default();
     let base = runtime.block_on(prepared(&history));
     let calls = runtime.block_on(calls(&base));
-    let mut outcomes: BTreeMap<(usize, Call), BTreeMap<Seen, u64>> = BTreeMap::new();
-    let mut wrong = Vec::new();
     println!("{} calls of {} kinds", calls.values().map(Vec::len).sum::<usize>(), calls.len());
-    for (way, (name, error, lasts)) in WAYS.into_iter().enumerate() {
-        let can_fail = |call: &Call| error != Errno::NOSPC || call.needs_space();
-        for ((call, path), numbers) in calls.iter().filter(|((call, _), _)| can_fail(call)) {
-            for at_call in some_of(numbers, points) {
-                let failure = Failure { at_call, error, lasts };
-                match run(&base, &history.fork(), failure) {
-                    Ok(Some((hit, seen))) => *outcomes.entry((way, hit)).or_default().entry(seen).or_default() += 1,
-                    Ok(None) => {}
-                    Err(message) => {
-                        let message = format!("{name} at call {at_call} ({call:?} of {path}): {message}");
-                        println!("{message}");
-                        wrong.push(message);
-                    }
-                }
-            }
+    let plans = plans(&calls, points);
+    let outcomes = Mutex::new(Outcomes::new());
+    let wrong = on_all_processors(&plans, false, |plan| match run(&base, &history.fork(), plan.failure) {
+        Ok(Some((hit, seen))) => {
+            *outcomes.lock().unwrap().entry((plan.way, hit)).or_default().entry(seen).or_default() += 1;
+            None
         }
-    }
-    publish("disk-faults.md", &table(&outcomes));
+        Ok(None) => None,
+        Err(message) => {
+            let message = format!("{}: {message}", plan.name);
+            println!("{message}");
+            Some(message)
+        }
+    });
+    publish("disk-faults.md", &table(&outcomes.into_inner().unwrap()));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn table(outcomes: &BTreeMap<(usize, Call), BTreeMap<Seen, u64>>) -> String {
+/// How often each was seen, by the way and the call that failed.
+type Outcomes = BTreeMap<(usize, Call), BTreeMap<Seen, u64>>;
+
+/// A failure to be injected.
+struct Plan {
+    way: usize,
+    failure: Failure,
+    name: String,
+}
+
+/// Each way, at `points` calls of each kind on each kind of file.
+fn plans(calls: &BTreeMap<(Call, String), Vec<u64>>, points: u64) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (way, (name, error, lasts)) in WAYS.into_iter().enumerate() {
+        let can_fail = |call: &Call| error != Errno::NOSPC || call.needs_space();
+        for ((call, path), numbers) in calls.iter().filter(|((call, _), _)| can_fail(call)) {
+            plans.extend(some_of(numbers, points).into_iter().map(|at_call| Plan {
+                way,
+                failure: Failure { at_call, error, lasts },
+                name: format!("{name} at call {at_call} ({call:?} of {path})"),
+            }));
+        }
+    }
+    plans
+}
+
+fn table(outcomes: &Outcomes) -> String {
     let mut table = String::from("| fault | call that failed | points | outcomes | acknowledged and lost |\n|---|---|---|---|---|\n");
     for ((way, call), seen) in outcomes {
         let points: u64 = seen.values().sum();

@@ -11,7 +11,7 @@ mod support;
 
 use std::time::Instant;
 
-use holdfast_crash::{CutAt, Image, Medium, Random, Rules, Survivors};
+use holdfast_crash::{Call, CutAt, Image, Medium, Random, Rules, Survivors};
 use support::{
     MountedDisk, can_mount,
     model::possible_states,
@@ -88,6 +88,22 @@ fn a_cut_at_every_sync_point_loses_nothing_that_was_answered() {
 #[test]
 fn a_cut_at_every_sync_point_loses_nothing_where_entries_follow_files() {
     every_sync_point(AS_EXT4);
+}
+
+#[test]
+fn a_cut_at_every_sync_point_of_a_body_through_the_page_cache_loses_nothing() {
+    if !can_mount() {
+        return;
+    }
+    let (mounted, history) = (MountedDisk::new(Medium::new(STRICT)), History::default());
+    let noted = history.clone();
+    mounted.disk.keep_images(move || noted.len());
+    runtime().block_on(workload::through_page_cache(&mounted.disk, &mounted.data(), &history)).unwrap();
+    let images: Vec<_> = mounted.disk.take_images().into_iter().filter(|image| image.position > 0).collect();
+    let syncs = mounted.disk.log().iter().filter(|seen| seen.call == Call::Sync && seen.path.contains("extents/")).count();
+    assert_eq!(syncs, 2, "one in the middle, one at the end");
+    println!("{} images", images.len());
+    report("through the page cache", &judge_images(&images, &history, Survivors::None, false));
 }
 
 /// Cuts an opening that follows a cut, at every sync point.

@@ -288,6 +288,10 @@ impl Committer {
         let reopened = Engine::open(&self.folder.records(), self.options.cache_bytes)
             .and_then(|engine| Ok((engine.stamp_limit()?, View::first(Arc::new(engine))?)));
         match reopened {
+            Ok((_, view)) if view.engine.is_unflushed() => {
+                self.heal_after = Some(Instant::now() + since.elapsed());
+                self.shared.publish(view);
+            }
             Ok((limit, view)) => {
                 failpoints::reach(FailPoint::Healed);
                 // What a failed batch reserved may or may not be durable; the next batch reserves anew in either case.

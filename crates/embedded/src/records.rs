@@ -11,7 +11,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::Bytes;
@@ -27,8 +26,8 @@ use crate::{
     stats::Stats,
     syncs::{SyncSite, journal_mode, sync_folder, sync_folders},
     table_lists,
-    tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, RECOVERY_FLUSH_WAIT, STALL_POLL, WORKER_THREADS, keyspace_options},
-    value_files::ValueFiles,
+    tuning::{CACHED_FILES, JOURNAL_BYTES_MAX, SEPARATED, WORKER_THREADS, keyspace_options},
+    value_files::{Gate, OpensGate, ValueFiles},
 };
 
 /// Longest key that fjall can tell from a longer one.
@@ -71,6 +70,7 @@ pub(crate) struct Engine {
     families: Vec<Keyspace>,
     system: Keyspace,
     value_files: Mutex<Vec<ValueFiles>>,
+    unflushed: bool,
 }
 
 impl Engine {
@@ -109,25 +109,65 @@ impl Engine {
         journal::make_durable(path)?;
         failpoints::reach(FailPoint::JournalDurable);
         let oldest = OldestBatch::read(path).map_err(|e| OpenError::io(path, e))?;
+        let unflushed =
+            journal::is_any_sealed(path).map_err(|e| OpenError::io(path, e))? && !Self::flush_sealed(path, cache_bytes, &oldest)?;
+        // What is not flushed is not flushed behind our back either, where there may be space the next moment.
+        let workers = if unflushed { 0 } else { WORKER_THREADS };
+        let engine = Self { unflushed, ..Self::replay(path, cache_bytes, workers)? };
+        oldest.verify(engine.keyspaces())?;
+        // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
+        // a later version may have more families, and a process may have been killed between creating one and this.
+        sync_folders(SyncSite::KeyspaceFolders, path).map_err(|e| OpenError::io(path, e))?;
+        Ok(engine)
+    }
+
+    /// Flushes what sealed journals hold. fjall's workers would do it as soon as they start, when there are no entries yet for the files of
+    /// separated values that they write, and would halt writers meanwhile. False if there is no space for it.
+    fn flush_sealed(path: &Path, cache_bytes: u64, oldest: &OldestBatch) -> Result<bool, OpenError> {
+        let engine = Self::replay(path, cache_bytes, 0)?;
+        oldest.verify(engine.keyspaces())?;
+        for keyspace in engine.keyspaces() {
+            let lock = keyspace.tree.get_flush_lock();
+            // No version of a key is old enough to be left out.
+            match keyspace.tree.flush(&lock, 0).map_err(fjall::Error::from).map_err(CommitError::from) {
+                Ok(_) => {}
+                Err(CommitError::Full) => {
+                    tracing::warn!("there is no space to flush the records: they can be read, and writes are refused");
+                    return Ok(false);
+                }
+                Err(error) => return Err(OpenError::Records(error.to_string())),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets fjall replay the journals, and puts entries for value files in place before a worker writes one.
+    fn replay(path: &Path, cache_bytes: u64, workers: usize) -> Result<Self, OpenError> {
+        let gate = Gate::default();
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .journal_compression(CompressionType::None)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .max_cached_files(Some(CACHED_FILES))
-            .worker_threads(WORKER_THREADS)
+            .worker_threads_unchecked(workers)
+            .with_compaction_filter_factories(gate.before(&SEPARATED))
             .open()?;
+        // Declared after the database, so that it opens before workers are waited for, whatever fails here.
+        let opens_gate = OpensGate(&gate);
         failpoints::reach(FailPoint::RecordsReplayed);
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
-        let engine = Self { db, families, system, value_files: Mutex::default() };
-        oldest.verify(engine.keyspaces())?;
-        // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
-        // a later version may have more families, and a process may have been killed between creating one and this.
-        sync_folders(SyncSite::KeyspaceFolders, path).map_err(|e| OpenError::io(path, e))?;
-        engine.wait_for_recovered_memtables();
+        let engine = Self { db: db.clone(), families, system, value_files: Mutex::default(), unflushed: false };
+        debug_assert!(Family::ALL.iter().all(|f| engine.keyspace(*f).is_kv_separated() == SEPARATED.contains(f)), "the gate is for these");
         engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
+        drop(opens_gate);
         Ok(engine)
+    }
+
+    /// What sealed journals hold could not be flushed, for want of space: the records are there to be read until they are opened again.
+    pub(crate) const fn is_unflushed(&self) -> bool {
+        self.unflushed
     }
 
     pub(crate) fn keyspace(&self, family: Family) -> &Keyspace {
@@ -199,18 +239,6 @@ impl Engine {
             if let Err(error) = files.keep_ahead() {
                 tracing::warn!(%error, "no folder entries could be made ahead of the next flushes");
             }
-        }
-    }
-
-    /// Sealed memtables halt writers. Those that a killed process left are flushed before anyone writes.
-    fn wait_for_recovered_memtables(&self) {
-        let since = Instant::now();
-        while self.keyspaces().any(|k| k.sealed_memtable_count() > 0) {
-            if since.elapsed() > RECOVERY_FLUSH_WAIT {
-                tracing::warn!("recovered memtables are not flushed yet; writes will be refused until they are");
-                return;
-            }
-            std::thread::park_timeout(STALL_POLL);
         }
     }
 

@@ -34,7 +34,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(stats: Arc<Stats>, space: Space, view: View) -> Self {
-        Self { stats, space, view: RwLock::new(Some(Arc::new(view))), health: Mutex::new(Health::Open) }
+        let health = if view.engine.is_unflushed() { Health::Full } else { Health::Open };
+        Self { stats, space, view: RwLock::new(Some(Arc::new(view))), health: Mutex::new(health) }
     }
 
     /// The durable state. Missing only after closing and while the records are reopened.

@@ -17,6 +17,8 @@ pub enum SyncSite {
     JournalBatch,
     /// The journal, when the store is closed.
     JournalClose,
+    /// All that is done at an open to make a journal with a clean end durable: that it is written at all.
+    JournalAnew,
     /// The valid part of a journal, written anew at every open.
     JournalRewrite,
     /// The folder in which that takes the old journal's place.
@@ -52,9 +54,10 @@ pub enum SyncSite {
 #[cfg(feature = "faults")]
 impl SyncSite {
     /// All sites.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::JournalBatch,
         Self::JournalClose,
+        Self::JournalAnew,
         Self::JournalRewrite,
         Self::JournalRewriteFolder,
         Self::JournalRewriteInPlace,
@@ -104,12 +107,13 @@ pub(crate) fn journal_mode(site: SyncSite, mode: PersistMode) -> PersistMode {
     if is_skipped(site) { PersistMode::Buffer } else { mode }
 }
 
+/// Whether a test leaves this out.
 #[cfg(not(feature = "faults"))]
-const fn is_skipped(_: SyncSite) -> bool {
+pub(crate) const fn is_skipped(_: SyncSite) -> bool {
     false
 }
 
 #[cfg(feature = "faults")]
-fn is_skipped(site: SyncSite) -> bool {
+pub(crate) fn is_skipped(site: SyncSite) -> bool {
     crate::faults::is_skipped(site)
 }

@@ -48,8 +48,8 @@ pub(crate) const CACHED_FILES: usize = 256;
 
 /// Threads of fjall that flush and compact. With one, a flush would wait behind a compaction and stall writers.
 pub(crate) const WORKER_THREADS: usize = 2;
-/// Longest wait at open for memtables that a killed process left sealed.
-pub(crate) const RECOVERY_FLUSH_WAIT: Duration = Duration::from_mins(1);
+/// Longest wait of a compaction, while the records are opened, for the entries of value files.
+pub(crate) const VALUE_FILES_WAIT: Duration = Duration::from_mins(1);
 /// A flush or compaction that fails in the background is tried again by reopening, but not more often than this.
 pub(crate) const BACKGROUND_REOPEN_PAUSE: Duration = Duration::from_mins(1);
 /// Longest wait for readers to let go of the database before it is reopened in place.
@@ -67,6 +67,9 @@ const _: () = assert!(3 * WRITE_JOB_BYTES + BODY_CHUNK_BYTES < REQUEST_BODY_BYTE
 const _: () = assert!(2 * READ_JOB_BYTES as usize <= REQUEST_BODY_BYTES_MAX);
 const _: () = assert!(SEALED_MEMTABLES_MAX + 2 <= 4 && LEVEL_ZERO_RUNS_MAX < 20 && LEVEL_ZERO_RUNS_LIMIT < 30);
 const _: () = assert!(BATCH_BYTES_MAX > 4 * INLINE_BYTES_MAX);
+
+/// Families whose values are kept apart from their keys, as the options below say.
+pub(crate) const SEPARATED: [Family; 2] = [Family::Body, Family::Manifest];
 
 /// How a family is kept by fjall.
 ///

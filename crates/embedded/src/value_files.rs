@@ -4,14 +4,24 @@
 //! Most file systems make the entry of a new file durable with the file; nothing promises it. fjall numbers these files in order
 //! and opens them without asking whether they are there, so empty ones are put in place, and their folder is synced, ahead of it.
 //! If it ever numbers them otherwise, nothing is worse than without this. What is not used is removed by fjall at the next start.
+//! So they are put in place anew, after fjall has opened its files and before it writes one: flushes are ours until then
+//! (`records.rs`), and compactions, which may move values into new files, wait at a gate.
 
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
-use crate::syncs::{SyncSite, sync_folder};
+use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
+
+use holdfast_store::Family;
+
+use crate::{
+    syncs::{SyncSite, sync_folder},
+    tuning::VALUE_FILES_WAIT,
+};
 
 /// Entries kept ahead; the next are made when half of them are used.
 const AHEAD: u64 = 128;
@@ -54,6 +64,61 @@ impl ValueFiles {
         sync_folder(SyncSite::ValueFileEntries, &self.folder)?;
         self.end = end;
         Ok(())
+    }
+}
+
+/// Holds compactions back until it is opened. It is a filter of compactions that keeps everything, since that is what they ask first.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+type FilterOf = dyn Fn(&str) -> Option<Arc<dyn Factory>> + Send + Sync;
+
+impl Gate {
+    /// For the keyspaces of these families.
+    pub(crate) fn before(&self, families: &'static [Family]) -> Arc<FilterOf> {
+        let gate: Arc<dyn Factory> = Arc::new(self.clone());
+        Arc::new(move |name| families.iter().any(|family| family.name() == name).then(|| Arc::clone(&gate)))
+    }
+
+    fn open(&self) {
+        let (is_open, opened) = &*self.0;
+        *is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let (is_open, opened) = &*self.0;
+        let now = is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not for ever: fjall waits for its workers when opening fails before there is anybody who could open the gate.
+        drop(opened.wait_timeout_while(now, VALUE_FILES_WAIT, |is_open| !*is_open));
+    }
+}
+
+impl Factory for Gate {
+    fn name(&self) -> &'static str {
+        "entries of value files"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        self.wait();
+        Box::new(KeepAll)
+    }
+}
+
+struct KeepAll;
+
+impl CompactionFilter for KeepAll {
+    fn filter_item(&mut self, _: ItemAccessor<'_>, _: &Context) -> fjall::compaction::filter::CompactionFilterResult {
+        Ok(Verdict::Keep)
+    }
+}
+
+/// Opens the gate when it is dropped.
+pub(crate) struct OpensGate<'a>(pub(crate) &'a Gate);
+
+impl Drop for OpensGate<'_> {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs, reason = "each test file uses some of it")]
 
 pub mod bodies;
+pub mod failed_syncs;
 pub mod model;
 pub mod verdict;
 pub mod workload;

@@ -44,22 +44,30 @@ pub fn judge_with(
     history: &History,
     possible: impl Fn(&Image) -> Result<BTreeSet<State>, String> + Sync,
 ) -> Vec<Caught> {
+    let judged = |image: &Image| {
+        let verdict = possible(image).and_then(|possible| judge(&image.medium.after_cut(survivors), &possible, history));
+        let caught = |message| Caught { since_sync: image.since_sync, sync: image.sync, next: image.next.clone(), message };
+        verdict.err().map(caught)
+    };
+    let mut found = on_all_processors(images, first_only, judged);
+    found.sort_by_key(|caught: &Caught| caught.sync);
+    found
+}
+
+/// What `look` finds in any of these. After the first find, later ones need not be looked at.
+pub fn on_all_processors<T: Sync, F: Send>(all: &[T], first_only: bool, look: impl Fn(&T) -> Option<F> + Sync) -> Vec<F> {
     let (next, found, stop) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicBool::new(false));
     let work = || {
-        while let Some(image) = images.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.load(Relaxed)) {
-            let verdict = possible(image).and_then(|possible| judge(&image.medium.after_cut(survivors), &possible, history));
-            if let Err(message) = verdict {
-                let caught = Caught { since_sync: image.since_sync, sync: image.sync, next: image.next.clone(), message };
-                found.lock().unwrap().push(caught);
+        while let Some(one) = all.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.load(Relaxed)) {
+            if let Some(find) = look(one) {
+                found.lock().unwrap().push(find);
                 stop.store(first_only, Relaxed);
             }
         }
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    let mut found = found.into_inner().unwrap();
-    found.sort_by_key(|caught: &Caught| caught.sync);
-    found
+    found.into_inner().unwrap()
 }
 
 /// Judges one disk. Panics of the store count as a verdict.

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use holdfast_crash::Disk;
+
 use super::{
     bodies::Body,
     model::{Answer, At, Op, Outcome, When, at},
@@ -213,6 +215,24 @@ async fn after_a_restart(world: &World) -> Result<(), String> {
 }
 
 const PART_BYTES_MIN: u32 = 5 << 20;
+
+/// More than the store writes through the page cache before it syncs early.
+const LARGE: u32 = 33 << 20;
+
+/// A large body on a disk without `O_DIRECT`: it goes through the page cache.
+pub async fn through_page_cache(disk: &Disk, data: &Path, history: &History) -> Result<(), String> {
+    disk.refuse_direct();
+    disk.keep_log();
+    let world = World::open(data, history).map_err(|e| e.to_string())?;
+    let ended = async {
+        done(&world, Op::CreateBucket("alpha")).await?;
+        put(&world, a("large"), LARGE, When::Absent).await?;
+        expect(&world, Outcome::Precondition, Op::Put(a("large"), Some(world.history.body(SMALL)), When::Absent)).await
+    };
+    let ended = ended.await;
+    world.store.close().await;
+    ended
+}
 
 /// What a store holds before disks fail.
 pub async fn prepare(world: &World) -> Result<(), String> {

@@ -72,6 +72,7 @@ pub(crate) struct Engine {
     /// What a fresh snapshot shows.
     visible: Mutex<Map>,
     failed: AtomicBool,
+    unflushed: bool,
 }
 
 impl Engine {
@@ -79,7 +80,12 @@ impl Engine {
         assert_eq!(disk.open.fetch_add(1, Relaxed), 0, "the records are opened while a reader or the committer has them open");
         yield_now();
         let visible = Mutex::new(disk.durable.lock().clone());
-        Ok(Self { disk: Arc::clone(disk), visible, failed: AtomicBool::new(false) })
+        let unflushed = shuttle::rand::thread_rng().gen_bool(0.1);
+        Ok(Self { disk: Arc::clone(disk), visible, failed: AtomicBool::new(false), unflushed })
+    }
+
+    pub(crate) const fn is_unflushed(&self) -> bool {
+        self.unflushed
     }
 
     pub(crate) fn stamp_limit(&self) -> Result<u64, OpenError> {
@@ -88,6 +94,7 @@ impl Engine {
 
     pub(crate) fn write_durably(&self, overlay: &HashMap<RecordKey, Option<Bytes>>, stamp_limit: Option<u64>) -> Result<(), CommitError> {
         assert!(!self.failed.load(Relaxed), "a batch is written after one that failed");
+        assert!(!self.unflushed, "a batch is written by an engine that cannot flush");
         yield_now();
         let fault = self.disk.faults.lock().pop().unwrap_or(Fault::None);
         let durable = match fault {
