@@ -66,11 +66,7 @@ const ROWS: &[Row] = &[
     site(SyncSite::JournalBatch, "every answer of a write: its batch"),
     site(SyncSite::JournalAnew, "what a failed sync left in the page cache only: that journals are written anew at every start"),
     site(SyncSite::JournalRewrite, "what the journal held before this start, and what a failed sync left in the page cache only"),
-    redundant(
-        SyncSite::JournalRewriteFolder,
-        "the rewritten journal's place",
-        "KeyspaceFolders syncs the same folder before the first batch; until then the old journal is in its place",
-    ),
+    site(SyncSite::JournalRewriteFolder, "the rewritten journal's place, before what it holds is flushed"),
     redundant(SyncSite::JournalClose, "nothing that was answered", "each batch was synced before it was answered"),
     site(SyncSite::JournalRewriteInPlace, "what a failed sync left in the page cache only, where there is no space for a copy"),
     site(SyncSite::ExtentData, "a body above 64 KiB"),

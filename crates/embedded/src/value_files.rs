@@ -124,7 +124,32 @@ impl Drop for OpensGate<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    };
+
     use super::*;
+
+    #[test]
+    fn compactions_wait_at_the_gate_until_it_is_opened() {
+        let (gate, is_opened) = (Gate::default(), AtomicBool::new(false));
+        assert!(gate.before(&[Family::Body])(Family::Body.name()).is_some());
+        assert!(gate.before(&[Family::Body])(Family::Object.name()).is_none());
+        let (begun, has_begun) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                begun.send(()).unwrap();
+                gate.wait();
+                assert!(is_opened.load(SeqCst), "it did not wait");
+            });
+            has_begun.recv().unwrap();
+            let opens = OpensGate(&gate);
+            is_opened.store(true, SeqCst);
+            drop(opens);
+            waiting.join().unwrap();
+        });
+    }
 
     #[test]
     fn entries_are_there_before_they_are_written_and_files_in_use_are_not_touched() {

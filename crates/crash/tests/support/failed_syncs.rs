@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_crash::{Call, Disk, Errno, Medium, Rules};
+use holdfast_crash::{Call, Disk, Errno, Medium, Rules, Seen};
 use holdfast_embedded::Health;
 
 use super::{
@@ -124,10 +124,26 @@ fn begin_next_journal(records: &Path) -> io::Result<()> {
 async fn second_start(mounted: &MountedDisk, history: &History) -> Result<Vec<Left>, String> {
     history.restart();
     mounted.disk.keep_images(|| 0);
+    mounted.disk.keep_log();
     let world = World::open(&mounted.data(), history).map_err(|e| format!("second start: {e}"))?;
-    let ended = show_and_go_on(&world, mounted).await;
+    let ended = match value_files_have_entries(&mounted.disk.log()) {
+        Ok(()) => show_and_go_on(&world, mounted).await,
+        Err(message) => Err(message),
+    };
     world.store.close().await;
     ended
+}
+
+/// The first write to a file of separated values comes after a sync of its folder that found all entries.
+fn value_files_have_entries(calls: &[Seen]) -> Result<(), String> {
+    let is_value_file = |seen: &Seen| seen.call == Call::Write && seen.path.contains("/blobs/");
+    let Some(first) = calls.iter().position(is_value_file) else { return Ok(()) };
+    let about_folder = |seen: &&Seen| matches!(seen.call, Call::Create | Call::SyncFolder) && calls[first].path.starts_with(&seen.path);
+    let last = calls[..first].iter().rfind(|seen| about_folder(seen) && seen.path.ends_with("/blobs"));
+    match last.map(|seen| seen.call) {
+        Some(Call::SyncFolder) => Ok(()),
+        other => Err(format!("{} is written after {other:?} of its folder", calls[first].path)),
+    }
 }
 
 async fn show_and_go_on(world: &World, mounted: &MountedDisk) -> Result<Vec<Left>, String> {

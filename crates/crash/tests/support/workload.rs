@@ -234,6 +234,39 @@ pub async fn through_page_cache(disk: &Disk, data: &Path, history: &History) -> 
     ended
 }
 
+/// Bytes after which fjall seals a journal.
+const JOURNAL_BYTES: u64 = 64_000_000;
+const INLINE: u32 = 65_000;
+
+/// So many small bodies that the journal is sealed and the next one begun, and some after that. Images are kept from shortly before on:
+/// `keep_images` is called then.
+pub async fn rotation(data: &Path, history: &History, keep_images: impl FnOnce()) -> Result<(), String> {
+    let world = World::open(data, history).map_err(|e| e.to_string())?;
+    let ended = async {
+        done(&world, Op::CreateBucket("alpha")).await?;
+        let mut old = put(&world, a("hot"), INLINE, When::Absent).await?;
+        let mut keep_images = Some(keep_images);
+        for n in 1..2 * JOURNAL_BYTES / u64::from(INLINE) {
+            if n * u64::from(INLINE) > JOURNAL_BYTES - 20 * u64::from(INLINE)
+                && let Some(keep_images) = keep_images.take()
+            {
+                keep_images();
+            }
+            old = put(&world, a("hot"), INLINE, When::Is(vec![old])).await?;
+            if data.join("records/1.jnl").exists() {
+                break;
+            }
+        }
+        for n in 0..6 {
+            put(&world, a(&format!("afterwards {n}")), SMALL, When::Absent).await?;
+        }
+        expect(&world, Outcome::Precondition, Op::Put(a("hot"), Some(world.history.body(SMALL)), When::Absent)).await
+    };
+    let ended = ended.await;
+    world.store.close().await;
+    ended
+}
+
 /// What a store holds before disks fail.
 pub async fn prepare(world: &World) -> Result<(), String> {
     done(world, Op::CreateBucket("alpha")).await?;
