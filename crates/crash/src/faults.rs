@@ -260,7 +260,9 @@ impl Disk {
         if state.after_cut.is_some() {
             return Err(Errno::IO);
         }
-        let is_full = state.failure.is_some_and(|f| f.error == Errno::NOSPC && f.lasts) && !state.failed.is_empty();
+        let by_number = state.failure.is_some_and(|f| f.error == Errno::NOSPC && f.lasts);
+        let by_rule = state.rules.iter().any(|rule| rule.error == Errno::NOSPC && rule.is_for_all);
+        let is_full = (by_number || by_rule) && !state.failed.is_empty();
         Ok((state.medium.used_bytes(), if is_full { 0 } else { FREE_BYTES }))
     }
 

@@ -12,6 +12,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    path::Path,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -20,6 +21,7 @@ use holdfast_crash::{Call, Errno, Failure, Medium, Rules, Survivors};
 use holdfast_embedded::{Health, OpenError};
 use support::{
     MountedDisk, can_mount,
+    failed_syncs::begin_next_journal,
     model::{Answer, Op, Outcome, When, at, possible_states},
     publish, runtime, setting,
     verdict::{judge, on_all_processors},
@@ -34,6 +36,13 @@ async fn prepared(history: &History) -> Medium {
     workload::prepare(&world).await.unwrap();
     world.store.close().await;
     drop(world);
+    mounted.disk.medium()
+}
+
+/// The same with a journal that fjall has sealed: the next start flushes it first.
+fn prepared_with_sealed_journal(base: &Medium) -> Medium {
+    let mounted = MountedDisk::new(base.clone());
+    begin_next_journal(&mounted.data().join("records")).unwrap();
     mounted.disk.medium()
 }
 
@@ -139,8 +148,24 @@ async fn calls(base: &Medium) -> BTreeMap<(Call, String), Vec<u64>> {
         assert!(matches!(answer, workload::Step::Written(Answer::Is(_)) | workload::Step::Read(Ok(()))), "{answer:?} without a fault");
     }
     world.store.close().await;
+    by_kind(&mounted.disk.log())
+}
+
+/// The calls of an opening from the first table that is written, which is what a sealed journal held, to the next reading of journals.
+async fn calls_of_first_flush(base: &Medium) -> BTreeMap<(Call, String), Vec<u64>> {
+    let mounted = MountedDisk::new(base.clone());
+    mounted.disk.keep_log();
+    World::open(&mounted.data(), &History::default()).unwrap().store.close().await;
+    let log = mounted.disk.log();
+    let begin = log.iter().position(|seen| seen.call == Call::Create && seen.path.ends_with("tables")).expect("it flushes");
+    let is_journal = |seen: &holdfast_crash::Seen| Path::new(&seen.path).extension().is_some_and(|kind| kind == "jnl");
+    let len = log[begin..].iter().position(|seen| seen.call == Call::Open && is_journal(seen)).expect("it is opened again");
+    by_kind(&log[begin..begin + len])
+}
+
+fn by_kind(log: &[holdfast_crash::Seen]) -> BTreeMap<(Call, String), Vec<u64>> {
     let mut calls: BTreeMap<(Call, String), Vec<u64>> = BTreeMap::new();
-    for seen in mounted.disk.log() {
+    for seen in log {
         calls.entry((seen.call, kind_of_path(&seen.path))).or_default().push(seen.number);
     }
     calls
@@ -180,9 +205,12 @@ fn a_call_that_fails_loses_nothing_that_was_answered_and_the_store_goes_on() {
     let base = runtime.block_on(prepared(&history));
     let calls = runtime.block_on(calls(&base));
     println!("{} calls of {} kinds", calls.values().map(Vec::len).sum::<usize>(), calls.len());
-    let plans = plans(&calls, points);
+    let sealed = prepared_with_sealed_journal(&base);
+    let flush = runtime.block_on(calls_of_first_flush(&sealed));
+    println!("{} calls of the flush of a sealed journal", flush.values().map(Vec::len).sum::<usize>());
+    let plans: Vec<_> = plans(&base, &calls, points).into_iter().chain(plans(&sealed, &flush, points)).collect();
     let outcomes = Mutex::new(Outcomes::new());
-    let wrong = on_all_processors(&plans, false, |plan| match run(&base, &history.fork(), plan.failure) {
+    let wrong = on_all_processors(&plans, false, |plan| match run(&plan.base, &history.fork(), plan.failure) {
         Ok(Some((hit, seen))) => {
             *outcomes.lock().unwrap().entry((plan.way, hit)).or_default().entry(seen).or_default() += 1;
             None
@@ -203,18 +231,20 @@ type Outcomes = BTreeMap<(usize, Call), BTreeMap<Seen, u64>>;
 
 /// A failure to be injected.
 struct Plan {
+    base: Medium,
     way: usize,
     failure: Failure,
     name: String,
 }
 
 /// Each way, at `points` calls of each kind on each kind of file.
-fn plans(calls: &BTreeMap<(Call, String), Vec<u64>>, points: u64) -> Vec<Plan> {
+fn plans(base: &Medium, calls: &BTreeMap<(Call, String), Vec<u64>>, points: u64) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (way, (name, error, lasts)) in WAYS.into_iter().enumerate() {
         let can_fail = |call: &Call| error != Errno::NOSPC || call.needs_space();
         for ((call, path), numbers) in calls.iter().filter(|((call, _), _)| can_fail(call)) {
             plans.extend(some_of(numbers, points).into_iter().map(|at_call| Plan {
+                base: base.clone(),
                 way,
                 failure: Failure { at_call, error, lasts },
                 name: format!("{name} at call {at_call} ({call:?} of {path})"),

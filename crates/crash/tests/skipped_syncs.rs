@@ -150,16 +150,18 @@ fn caught_after_failed_sync(mutation: Mutation) -> (u64, Option<(String, Caught)
     for case in CASES {
         let ended = failed_syncs::run(case, |disk| mutation.begin(disk));
         skipped += skip(None);
+        let how = format!("after a failed sync: {case:?}, all unsynced lost");
         let (lefts, history) = match ended {
             Ok(ended) => ended,
-            Err(e) => panic!("{case:?}: {e}"),
+            // The run itself shows what it does not show without the mutation.
+            Err(message) => return (skipped, Some((how, Caught { since_sync: 0, sync: 0, next: "before any cut".into(), message }))),
         };
         let found = on_all_processors(&lefts, true, |left| {
             let verdict = judge(&left.medium.after_cut(Survivors::None), &left.possible, &history);
             verdict.err().map(|message| Caught { since_sync: left.sync, sync: left.sync, next: left.when.clone(), message })
         });
         if let Some(caught) = found.into_iter().next() {
-            return (skipped, Some((format!("after a failed sync: {case:?}, all unsynced lost"), caught)));
+            return (skipped, Some((how, caught)));
         }
     }
     (skipped, None)

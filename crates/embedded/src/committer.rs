@@ -29,8 +29,8 @@ use crate::{
     space::Room,
     threads::{Instant, Receiver, RecvTimeoutError, park_timeout},
     tuning::{
-        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, IDLE_TICK, LEVEL_ZERO_RUNS_LIMIT, LEVEL_ZERO_RUNS_MAX,
-        REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, STALL_POLL, STAMPS_RESERVED,
+        BACKGROUND_REOPEN_PAUSE, BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, HEAL_PAUSE_MAX, HEAL_PAUSE_MIN, IDLE_TICK, LEVEL_ZERO_RUNS_LIMIT,
+        LEVEL_ZERO_RUNS_MAX, REOPEN_READER_WAIT, SEALED_MEMTABLES_MAX, STALL_POLL, STAMPS_RESERVED,
     },
     upkeep::Upkeep,
 };
@@ -79,6 +79,10 @@ pub(crate) struct Committer {
     pub(crate) reader_wait: Duration,
     /// No earlier than this are the records reopened: readers that held on to them have had them back for a while.
     heal_after: Option<Instant>,
+    /// How long a reopening waits that comes after one for which the space was too little.
+    heal_pause: Duration,
+    /// It was not looked yet whether flushed journals are left since the records were opened.
+    has_old_journals: bool,
 }
 
 impl Committer {
@@ -102,6 +106,8 @@ impl Committer {
             in_doubt: Vec::new(),
             reader_wait: REOPEN_READER_WAIT,
             heal_after: None,
+            heal_pause: HEAL_PAUSE_MIN,
+            has_old_journals: true,
         }
     }
 
@@ -263,11 +269,28 @@ impl Committer {
         }
         if let Ok(view) = self.shared.view()
             && self.notice_background_failure(&view).is_ok()
+            && self.let_old_journals_go(&view).is_ok()
             && view.is_stale()
         {
             view.engine.keep_value_files_ahead();
             self.shared.publish(view.next(Vec::new()));
         }
+    }
+
+    /// Gives fjall something to flush, if nobody else does: after that it removes journals that are flushed since opening. An idle store
+    /// would keep them, and their space.
+    fn let_old_journals_go(&mut self, view: &View) -> Result<(), StoreError> {
+        if !self.has_old_journals || self.shared.space.room() == Room::None {
+            return Ok(());
+        }
+        self.has_old_journals = false;
+        if !view.engine.has_sealed_journals() {
+            return Ok(());
+        }
+        view.engine.write_durably(&HashMap::new(), Some(self.stamps_reserved)).map_err(|error| self.fail(&error))?;
+        self.upkeep.reserved_stamps = true;
+        self.upkeep.rotate(&view.engine, &self.shared.stats);
+        Ok(())
     }
 
     /// Reopens the records in place after the disk was full, once there is room again.
@@ -289,14 +312,17 @@ impl Committer {
             .and_then(|engine| Ok((engine.stamp_limit()?, View::first(Arc::new(engine))?)));
         match reopened {
             Ok((_, view)) if view.engine.is_unflushed() => {
-                self.heal_after = Some(Instant::now() + since.elapsed());
                 self.shared.publish(view);
+                self.heal_after = Some(Instant::now() + self.heal_pause);
+                self.heal_pause = (self.heal_pause * 2).min(HEAL_PAUSE_MAX);
             }
             Ok((limit, view)) => {
                 failpoints::reach(FailPoint::Healed);
                 // What a failed batch reserved may or may not be durable; the next batch reserves anew in either case.
                 self.stamps_reserved = limit;
                 self.upkeep = Upkeep::default();
+                self.heal_pause = HEAL_PAUSE_MIN;
+                self.has_old_journals = true;
                 self.extents.settle(mem::take(&mut self.in_doubt), &view);
                 self.shared.publish(view);
                 self.shared.stats.heals.add(1);

@@ -18,7 +18,10 @@ use holdfast_store::{BlobId, ByteStream, Family, RecordKey, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{FailPoint, Stats, extent_reader, extent_writer::ExtentWriter, failpoints, records::View, shared::Shared, space::Space};
+use crate::{
+    FailPoint, Health, Stats, extent_reader, extent_writer::ExtentWriter, failpoints, records::View, shared::Shared, space::Space,
+    tuning::STALL_POLL,
+};
 
 pub(crate) struct Extents {
     root: PathBuf,
@@ -121,8 +124,8 @@ impl Extents {
 
     fn reclaim(&self, shared: &Shared) -> Result<(), StoreError> {
         for_each_extent(&self.root, |id, path, bytes| {
-            // A stop of the store ends the thread; every blob needs a fresh look, since views must not be held for long.
-            let view = shared.view()?;
+            // Every blob needs a fresh look, since views must not be held for long.
+            let view = view_of(shared)?;
             if (id.0 >> 64) as u64 == self.epoch || view.get(&RecordKey::new(Family::Blob, id.to_bytes().to_vec()))?.is_some() {
                 return Ok(());
             }
@@ -138,6 +141,16 @@ impl Extents {
                 Err(e) => Err(StoreError::Unavailable(format!("removing {}: {e}", path.display()))),
             }
         })
+    }
+}
+
+/// The view, waited for while the records are reopened. A stop of the store ends that.
+fn view_of(shared: &Shared) -> Result<Arc<View>, StoreError> {
+    loop {
+        match shared.view() {
+            Err(_) if matches!(shared.health(), Health::Open | Health::Full) => std::thread::park_timeout(STALL_POLL),
+            other => return other,
+        }
     }
 }
 

@@ -70,7 +70,21 @@ pub(crate) struct Engine {
     families: Vec<Keyspace>,
     system: Keyspace,
     value_files: Mutex<Vec<ValueFiles>>,
-    unflushed: bool,
+    purpose: Purpose,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test asks it whether it was asked"))]
+    gate: Gate,
+}
+
+/// For what the records are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To flush what sealed journals hold, and to be closed.
+    Flush,
+    /// To be read only, since there is no space for that. Nothing is flushed behind our back either, where there may be space the next
+    /// moment.
+    Read,
+    /// To be read and written.
+    Serve,
 }
 
 impl Engine {
@@ -109,11 +123,9 @@ impl Engine {
         journal::make_durable(path)?;
         failpoints::reach(FailPoint::JournalDurable);
         let oldest = OldestBatch::read(path).map_err(|e| OpenError::io(path, e))?;
-        let unflushed =
-            journal::is_any_sealed(path).map_err(|e| OpenError::io(path, e))? && !Self::flush_sealed(path, cache_bytes, &oldest)?;
-        // What is not flushed is not flushed behind our back either, where there may be space the next moment.
-        let workers = if unflushed { 0 } else { WORKER_THREADS };
-        let engine = Self { unflushed, ..Self::replay(path, cache_bytes, workers)? };
+        let is_any_sealed = journal::is_any_sealed(path).map_err(|e| OpenError::io(path, e))?;
+        let purpose = if is_any_sealed && !Self::flush_sealed(path, cache_bytes, &oldest)? { Purpose::Read } else { Purpose::Serve };
+        let engine = Self::replay(path, cache_bytes, purpose)?;
         oldest.verify(engine.keyspaces())?;
         // fjall does not sync the entries of new keyspaces; a journal of keyspaces that are not there is ignored. Each time, since
         // a later version may have more families, and a process may have been killed between creating one and this.
@@ -124,7 +136,7 @@ impl Engine {
     /// Flushes what sealed journals hold. fjall's workers would do it as soon as they start, when there are no entries yet for the files of
     /// separated values that they write, and would halt writers meanwhile. False if there is no space for it.
     fn flush_sealed(path: &Path, cache_bytes: u64, oldest: &OldestBatch) -> Result<bool, OpenError> {
-        let engine = Self::replay(path, cache_bytes, 0)?;
+        let engine = Self::replay(path, cache_bytes, Purpose::Flush)?;
         oldest.verify(engine.keyspaces())?;
         for keyspace in engine.keyspaces() {
             let lock = keyspace.tree.get_flush_lock();
@@ -141,15 +153,15 @@ impl Engine {
         Ok(true)
     }
 
-    /// Lets fjall replay the journals, and puts entries for value files in place before a worker writes one.
-    fn replay(path: &Path, cache_bytes: u64, workers: usize) -> Result<Self, OpenError> {
+    /// Lets fjall replay the journals, and puts entries for value files in place before one is written.
+    fn replay(path: &Path, cache_bytes: u64, purpose: Purpose) -> Result<Self, OpenError> {
         let gate = Gate::default();
         let db = Database::builder(path)
             .cache_size(cache_bytes)
             .journal_compression(CompressionType::None)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .max_cached_files(Some(CACHED_FILES))
-            .worker_threads_unchecked(workers)
+            .worker_threads_unchecked(if purpose == Purpose::Serve { WORKER_THREADS } else { 0 })
             .with_compaction_filter_factories(gate.before(&SEPARATED))
             .open()?;
         // Declared after the database, so that it opens before workers are waited for, whatever fails here.
@@ -158,16 +170,24 @@ impl Engine {
         let keyspace = |name: &str, family| db.keyspace(name, || keyspace_options(family));
         let families = Family::ALL.iter().map(|f| keyspace(f.name(), Some(*f))).collect::<Result<_, _>>()?;
         let system = keyspace(SYSTEM, None)?;
-        let engine = Self { db: db.clone(), families, system, value_files: Mutex::default(), unflushed: false };
+        let engine = Self { db: db.clone(), families, system, value_files: Mutex::default(), purpose, gate: gate.clone() };
         debug_assert!(Family::ALL.iter().all(|f| engine.keyspace(*f).is_kv_separated() == SEPARATED.contains(f)), "the gate is for these");
-        engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
+        if purpose != Purpose::Read {
+            engine.reserve_value_files().map_err(|e| OpenError::io(path, e))?;
+        }
         drop(opens_gate);
         Ok(engine)
     }
 
     /// What sealed journals hold could not be flushed, for want of space: the records are there to be read until they are opened again.
-    pub(crate) const fn is_unflushed(&self) -> bool {
-        self.unflushed
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.purpose == Purpose::Read
+    }
+
+    /// Whether there are journals that are not written any more. Right after opening all that they hold is flushed, and fjall removes
+    /// them when it has flushed something itself.
+    pub(crate) fn has_sealed_journals(&self) -> bool {
+        self.db.journal_count() > 1
     }
 
     pub(crate) fn keyspace(&self, family: Family) -> &Keyspace {
@@ -399,6 +419,23 @@ mod tests {
         let read = || snapshot.iter(engine.keyspace(Family::Object)).map(|item| item.into_inner().unwrap().1).collect::<Vec<_>>();
         let (first, again) = (read(), read());
         first != again || first.windows(2).any(|pair| pair[0] != pair[1])
+    }
+
+    #[test]
+    fn compactions_of_separated_values_ask_the_gate_and_keep_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&folder.path().join("records"), 1 << 20).unwrap();
+        let bodies = engine.keyspace(Family::Body);
+        for n in 0..20u8 {
+            bodies.insert([n % 5], vec![n; 5000]).unwrap();
+            bodies.rotate_memtable_and_wait().unwrap();
+        }
+        let before = engine.gate.asked();
+        bodies.major_compact().unwrap();
+        assert!(engine.gate.asked() > before, "it was not asked");
+        for n in 0..5u8 {
+            assert_eq!(bodies.get([n]).unwrap().unwrap(), vec![n + 15; 5000]);
+        }
     }
 
     /// Flushes of another family end all the time, each raising the sequence number that fjall shows to new snapshots.

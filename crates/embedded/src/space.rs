@@ -83,9 +83,10 @@ fn frees(write: &Write) -> bool {
     write.value.is_none() || matches!(write.key.family, Family::Garbage | Family::Share)
 }
 
-/// Whether an error says that there is no space left.
+/// Whether an error says that there is no space left. By its kind too: some libraries wrap what the system said.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    [Errno::NOSPC, Errno::DQUOT].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()))
+    let by_number = [Errno::NOSPC, Errno::DQUOT].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error()));
+    by_number || matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]
@@ -119,6 +120,15 @@ mod tests {
         ] {
             assert_eq!(space.admit(room, &writes).is_ok(), admitted, "{room:?} {writes:?}");
         }
+    }
+
+    #[test]
+    fn an_error_says_that_the_disk_is_full_also_where_it_is_wrapped() {
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            let error = io::Error::from(errno);
+            assert!(is_full(&error) && is_full(&io::Error::new(error.kind(), "at a path")), "{errno}");
+        }
+        assert!(!is_full(&io::Error::from(Errno::IO)));
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub(crate) const WORKER_THREADS: usize = 2;
 pub(crate) const VALUE_FILES_WAIT: Duration = Duration::from_mins(1);
 /// A flush or compaction that fails in the background is tried again by reopening, but not more often than this.
 pub(crate) const BACKGROUND_REOPEN_PAUSE: Duration = Duration::from_mins(1);
+/// Pauses between reopenings for which the space was too little, doubled each time: each takes the view away and writes what it can.
+pub(crate) const HEAL_PAUSE_MIN: Duration = Duration::from_secs(1);
+pub(crate) const HEAL_PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Longest wait for readers to let go of the database before it is reopened in place.
 pub(crate) const REOPEN_READER_WAIT: Duration = Duration::from_secs(5);
 

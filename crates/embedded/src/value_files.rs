@@ -11,7 +11,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
@@ -69,7 +72,15 @@ impl ValueFiles {
 
 /// Holds compactions back until it is opened. It is a filter of compactions that keeps everything, since that is what they ask first.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    /// Compactions that came.
+    asked: AtomicU64,
+}
 
 type FilterOf = dyn Fn(&str) -> Option<Arc<dyn Factory>> + Send + Sync;
 
@@ -81,16 +92,20 @@ impl Gate {
     }
 
     fn open(&self) {
-        let (is_open, opened) = &*self.0;
-        *is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        opened.notify_all();
+        *self.0.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.opened.notify_all();
     }
 
     fn wait(&self) {
-        let (is_open, opened) = &*self.0;
-        let now = is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.asked.fetch_add(1, Relaxed);
+        let now = self.0.is_open.lock().unwrap_or_else(PoisonError::into_inner);
         // Not for ever: fjall waits for its workers when opening fails before there is anybody who could open the gate.
-        drop(opened.wait_timeout_while(now, VALUE_FILES_WAIT, |is_open| !*is_open));
+        drop(self.0.opened.wait_timeout_while(now, VALUE_FILES_WAIT, |is_open| !*is_open));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.asked.load(Relaxed)
     }
 }
 

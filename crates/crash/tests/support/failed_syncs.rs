@@ -114,7 +114,7 @@ async fn first_start(mounted: &MountedDisk, history: &History) -> Result<(), Str
 
 /// What fjall's writer does when it seals a journal, after its sync of the old one: to lead its worker there takes 64 MB and a flush that
 /// waits at the right moment.
-fn begin_next_journal(records: &Path) -> io::Result<()> {
+pub fn begin_next_journal(records: &Path) -> io::Result<()> {
     let next = File::create_new(records.join("1.jnl"))?;
     next.set_len(64 << 20)?;
     next.sync_all()?;
@@ -148,6 +148,12 @@ fn value_files_have_entries(calls: &[Seen]) -> Result<(), String> {
 
 async fn show_and_go_on(world: &World, mounted: &MountedDisk) -> Result<Vec<Left>, String> {
     let history = &world.history;
+    if mounted.disk.failed().iter().any(|failed| failed.call == Call::Create && failed.path.ends_with("tables")) {
+        let answer = world.run(Op::Put(a("refused without space"), Some(history.body(SMALL)), When::Absent)).await;
+        if world.store.health() != Health::Full || !matches!(answer, Some(Answer::Failed(_))) {
+            return Err(format!("it cannot flush, is {:?}, and answers {answer:?}", world.store.health()));
+        }
+    }
     let (shown, possible) = (world.state().await?, possible_states(&history.events())?);
     if !possible.contains(&shown) {
         return Err(format!("shown, though not possible: {shown:?}"));

@@ -88,6 +88,10 @@ impl Engine {
         self.unflushed
     }
 
+    pub(crate) fn has_sealed_journals(&self) -> bool {
+        shuttle::rand::thread_rng().gen_bool(0.3)
+    }
+
     pub(crate) fn stamp_limit(&self) -> Result<u64, OpenError> {
         Ok(*self.disk.stamp_limit.lock())
     }

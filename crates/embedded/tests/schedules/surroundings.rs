@@ -117,5 +117,7 @@ pub(crate) mod tuning {
     pub(crate) const STALL_POLL: Duration = Duration::from_millis(1);
     pub(crate) const STAMPS_RESERVED: u64 = 3;
     pub(crate) const BACKGROUND_REOPEN_PAUSE: Duration = Duration::from_millis(20);
+    pub(crate) const HEAL_PAUSE_MIN: Duration = Duration::from_millis(1);
+    pub(crate) const HEAL_PAUSE_MAX: Duration = Duration::from_millis(4);
     pub(crate) const REOPEN_READER_WAIT: Duration = Duration::from_millis(6);
 }
