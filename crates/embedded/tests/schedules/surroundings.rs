@@ -58,7 +58,7 @@ pub(crate) mod space {
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Room {
-        Records,
+        None,
         Bodies,
     }
 
@@ -68,7 +68,7 @@ pub(crate) mod space {
     impl Space {
         pub(crate) fn room(&self) -> Room {
             let found_none = self.0.full_for.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
-            if found_none { Room::Records } else { Room::Bodies }
+            if found_none { Room::None } else { Room::Bodies }
         }
 
         #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as the real one")]
