@@ -188,3 +188,30 @@ fn id_of(path: &Path) -> Option<BlobId> {
     let digits = name.len() == 32 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     digits.then(|| u128::from_str_radix(name, 16).ok().map(BlobId))?
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::records::Engine;
+
+    #[test]
+    fn reclaiming_goes_on_after_the_records_were_reopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (records, root) = (folder.path().join("records"), folder.path().join("extents"));
+        let open = || View::first(Arc::new(Engine::open(&records, 1 << 20).unwrap())).unwrap();
+        let unnamed = path_of(&root, BlobId(7));
+        fs::create_dir_all(unnamed.parent().unwrap()).unwrap();
+        fs::write(&unnamed, "of an earlier process").unwrap();
+        let space = Space::new(folder.path().to_owned(), 0);
+        let shared = Arc::new(Shared::new(Arc::default(), space.clone(), open()));
+        let extents = Arc::new(Extents::new(root, space, Arc::default()).unwrap());
+        assert!(shared.withdraw_view(Duration::ZERO));
+        extents.begin_reclaiming(&shared).unwrap();
+        shared.publish(open());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(extents.reclaimed());
+        assert!(!unnamed.exists());
+    }
+}
