@@ -2,11 +2,13 @@
 
 mod support;
 
-use holdfast_crash::Survivors;
+use holdfast_crash::{Call, Errno, Medium, Rules, Survivors};
 use support::{
-    can_mount,
+    MountedDisk, can_mount,
     failed_syncs::{CASES, run},
+    runtime,
     verdict::{judge, on_all_processors},
+    world::{History, World},
 };
 
 #[test]
@@ -26,4 +28,20 @@ fn what_a_failed_sync_left_in_the_page_cache_is_durable_before_it_is_shown() {
         }));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_first_start_whose_folder_cannot_be_made_durable_is_refused() {
+    if !can_mount() {
+        return;
+    }
+    for error in [Errno::IO, Errno::NOSPC] {
+        let mounted = MountedDisk::new(Medium::new(Rules::default()));
+        // The folder that holds the data folder.
+        mounted.disk.fail_next(Call::SyncFolder, error, |path| path.as_os_str().is_empty());
+        let opened = World::open(&mounted.data(), &History::default());
+        assert_eq!(mounted.disk.failed().len(), 1);
+        assert!(opened.is_err(), "{error}");
+        runtime().block_on(World::open(&mounted.data(), &History::default()).unwrap().store.close());
+    }
 }

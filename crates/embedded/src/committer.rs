@@ -40,7 +40,7 @@ type Answer = Result<Outcome, StoreError>;
 /// What is sent to the committer.
 pub(crate) enum Message {
     Transact(Request),
-    /// Finish what was sent before, sync, close the database, tell.
+    /// Finish what was sent before, close the database, tell.
     Close(oneshot::Sender<()>),
 }
 
@@ -334,13 +334,9 @@ impl Committer {
         }
     }
 
-    /// Refuses what still comes, syncs, and lets the database go.
+    /// Refuses what still comes, and lets the database go: each batch was synced before it was answered.
     fn close(&mut self) {
         failpoints::reach(FailPoint::Closing);
-        let synced = self.shared.view().map(|view| view.engine.sync());
-        if let Ok(Err(error)) = synced {
-            tracing::warn!(%error, "the last sync failed; what was acknowledged was synced before");
-        }
         self.shared.stop(Health::Closed);
         while let Ok(message) = self.queue.try_recv() {
             match message {

@@ -14,8 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 use crate::{
     FailPoint, OpenError, failpoints,
+    space::is_full,
     syncs::{SyncSite, sync_file, sync_folder},
 };
 
@@ -33,14 +36,14 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder, creating what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        create_durably(SyncSite::DataFolder, path)?;
+        fs::create_dir_all(path).map_err(|e| OpenError::io(path, e))?;
         let lock = lock(&path.join("LOCK"))?;
         let folder = Self { path: path.to_owned(), _lock: lock };
         if folder.has_known_format()? {
             folder.refuse_bodies_without_records()?;
             return Ok(folder);
         }
-        folder.sync_ancestors();
+        folder.sync_ancestors()?;
         folder.create_extent_folders()?;
         failpoints::reach(FailPoint::FolderCreated);
         folder.write_format()?;
@@ -98,22 +101,28 @@ impl Folder {
         }
     }
 
-    /// A first start that was cut short may have created these without syncing them. One that we may not open is not ours.
-    fn sync_ancestors(&self) {
+    /// The entry of the data folder, and of those above it: this start has made them, or one before it that was cut short. A folder that
+    /// we may not open, or that cannot be synced, is not ours.
+    fn sync_ancestors(&self) -> Result<(), OpenError> {
         let absolute = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         for ancestor in absolute.ancestors().skip(1) {
-            let _ = sync_folder(SyncSite::Ancestors, ancestor);
+            match sync_folder(SyncSite::Ancestors, ancestor) {
+                Err(e) if is_full(&e) || e.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Err(OpenError::io(ancestor, e)),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn create_extent_folders(&self) -> Result<(), OpenError> {
         let extents = self.extents();
-        create_durably(SyncSite::ExtentsFolder, &extents)?;
+        let io = |e| OpenError::io(&extents, e);
+        ignore_existing(fs::create_dir(&extents)).and_then(|()| sync_folder(SyncSite::ExtentsFolder, &self.path)).map_err(io)?;
         for n in 0..EXTENT_FOLDERS {
             let path = extents.join(format!("{n:02x}"));
             ignore_existing(fs::create_dir(&path)).map_err(|e| OpenError::io(&path, e))?;
         }
-        sync_folder(SyncSite::ExtentFolders, &extents).map_err(|e| OpenError::io(&extents, e))
+        sync_folder(SyncSite::ExtentFolders, &extents).map_err(io)
     }
 
     fn write_format(&self) -> Result<(), OpenError> {
@@ -127,20 +136,6 @@ impl Folder {
         };
         write().map_err(|e| OpenError::io(&path, e))
     }
-}
-
-/// Creates a folder and its missing parents; each new entry is durable in its parent.
-pub(crate) fn create_durably(site: SyncSite, path: &Path) -> Result<(), OpenError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    };
-    create_durably(site, parent)?;
-    ignore_existing(fs::create_dir(path)).and_then(|()| sync_folder(site, parent)).map_err(|e| OpenError::io(path, e))
 }
 
 fn ignore_existing(result: io::Result<()>) -> io::Result<()> {

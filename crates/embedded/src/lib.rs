@@ -130,7 +130,7 @@ impl EmbeddedStore {
         Ok(Self { inner: Arc::new(Inner { shared, extents, places, busy_after, queue, committer }) })
     }
 
-    /// Finishes what was submitted, syncs and gives the folder free. Afterwards everything is refused. Streams that were begun go on.
+    /// Finishes what was submitted, and gives the folder free. Afterwards everything is refused. Streams that were begun go on.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.inner.queue.send(Message::Close(done)).is_ok() {

@@ -230,10 +230,6 @@ impl Engine {
         Ok(self.db.persist(PersistMode::Buffer)?)
     }
 
-    pub(crate) fn sync(&self) -> Result<(), CommitError> {
-        Ok(self.db.persist(journal_mode(SyncSite::JournalClose, PersistMode::SyncAll))?)
-    }
-
     /// Begins to flush the store's own records, so that they keep no journal alive. False if the last flush goes on.
     pub(crate) fn rotate_system(&self) -> bool {
         if self.system.sealed_memtable_count() > 0 {

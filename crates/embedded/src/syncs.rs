@@ -15,8 +15,6 @@ use fjall::PersistMode;
 pub enum SyncSite {
     /// The journal, once a batch.
     JournalBatch,
-    /// The journal, when the store is closed.
-    JournalClose,
     /// All that is done at an open to make a journal with a clean end durable: that it is written at all.
     JournalAnew,
     /// The valid part of a journal, written anew at every open.
@@ -37,9 +35,7 @@ pub enum SyncSite {
     ExtentsFolder,
     /// The folder `records` in the data folder, once they are created.
     RecordsFolder,
-    /// The data folder in the folder above it, when it is made.
-    DataFolder,
-    /// All folders above the data folder, at the first start.
+    /// The data folder in the folder above it, and so on, at the first start.
     Ancestors,
     /// The file `FORMAT`.
     FormatFile,
@@ -54,9 +50,8 @@ pub enum SyncSite {
 #[cfg(feature = "faults")]
 impl SyncSite {
     /// All sites.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 16] = [
         Self::JournalBatch,
-        Self::JournalClose,
         Self::JournalAnew,
         Self::JournalRewrite,
         Self::JournalRewriteFolder,
@@ -67,7 +62,6 @@ impl SyncSite {
         Self::ExtentFolders,
         Self::ExtentsFolder,
         Self::RecordsFolder,
-        Self::DataFolder,
         Self::Ancestors,
         Self::FormatFile,
         Self::FormatFolder,

@@ -137,10 +137,6 @@ impl Engine {
         if self.failed.load(Relaxed) { Err(CommitError::Background) } else { Ok(()) }
     }
 
-    pub(crate) fn sync(&self) -> Result<(), CommitError> {
-        Ok(())
-    }
-
     pub(crate) fn backlog(&self) -> (usize, usize) {
         let mut random = shuttle::rand::thread_rng();
         if random.gen_bool(0.2) { (random.gen_range(0..4), random.gen_range(0..30)) } else { (0, 0) }
