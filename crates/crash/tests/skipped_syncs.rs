@@ -148,7 +148,7 @@ fn caught_after_failed_sync(mutation: Mutation) -> (u64, Option<(String, Caught)
     for case in CASES {
         let ended = failed_syncs::run(case, |disk| mutation.begin(disk));
         skipped += skip(None);
-        let how = format!("after a failed sync: {case:?}, all unsynced lost");
+        let how = format!("after a failed sync: {case:?}");
         let (lefts, history) = match ended {
             Ok(ended) => ended,
             // The run itself shows what it does not show without the mutation.
@@ -159,7 +159,7 @@ fn caught_after_failed_sync(mutation: Mutation) -> (u64, Option<(String, Caught)
             verdict.err().map(|message| Caught { since_sync: left.sync, sync: left.sync, next: left.when.clone(), message })
         });
         if let Some(caught) = found.into_iter().next() {
-            return (skipped, Some((how, caught)));
+            return (skipped, Some((format!("{how}, all unsynced lost"), caught)));
         }
     }
     (skipped, None)
