@@ -323,6 +323,13 @@ impl Medium {
         Ok(())
     }
 
+    /// Bytes that were written to files, and not synced.
+    pub fn unsynced_bytes(&self) -> u64 {
+        let of_change = |(_, change): &(u64, Change)| if let Change::Write(_, bytes) = change { bytes.len() as u64 } else { 0 };
+        let of_node = |node: &Arc<Node>| if let Kind::File(file) = &node.kind { file.pending.iter().map(of_change).sum() } else { 0 };
+        self.nodes.values().map(of_node).sum::<u64>()
+    }
+
     /// Whether a sync of this would change what is durable.
     pub fn has_unsynced(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_some_and(|node| match &node.kind {
@@ -611,7 +618,9 @@ mod tests {
         let node = file(&mut medium, "f");
         medium.sync(ROOT).unwrap();
         medium.write(node, 0, b"abc").unwrap();
+        assert!(medium.has_unsynced(node) && medium.unsynced_bytes() == 3);
         medium.sync_failed(node).unwrap();
+        assert!(!medium.has_unsynced(node) && medium.unsynced_bytes() == 0);
         medium.sync(node).unwrap();
         assert_eq!(bytes(&medium, "f").unwrap(), b"abc");
         assert_eq!(bytes(&medium.after_cut(Survivors::Some(1)), "f").unwrap(), b"");

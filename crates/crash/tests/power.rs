@@ -103,6 +103,8 @@ fn a_cut_at_every_sync_point_of_a_body_through_the_page_cache_loses_nothing() {
     let syncs = mounted.disk.log().iter().filter(|seen| seen.call == Call::Sync && seen.path.contains("extents/")).count();
     assert_eq!(syncs, 2, "one in the middle, one at the end");
     println!("{} images", images.len());
+    let unsynced = images.iter().map(|image| image.medium.unsynced_bytes()).max().unwrap();
+    assert!(unsynced <= workload::UNSYNCED_MAX, "{unsynced} bytes in the page cache");
     report("through the page cache", &judge_images(&images, &history, Survivors::None, false));
 }
 
